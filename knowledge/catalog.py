@@ -1,0 +1,164 @@
+"""Product folders: the source of truth for what is known. Load, validate, write, version.
+
+<root>/<name>/product.yaml
+<root>/<name>/references/normal/*
+<root>/<name>/references/defects/<defect type>/*
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from knowledge.errors import ProductError, StoreError
+from knowledge.files import write_atomically
+from knowledge.schema import Product, ReferenceImage
+
+SHIPPED = Path(__file__).parent / "products"
+"""Products that come with the package; read-only."""
+
+MAX_YAML_BYTES = 1 << 20
+
+
+class Catalog:
+    """Products under a writable root, with the shipped ones behind it; a product of the root hides a shipped one."""
+
+    def __init__(self, root: Path, shipped: Path = SHIPPED) -> None:
+        self.root = root
+        self._shipped = shipped
+
+    def names(self) -> tuple[str, ...]:
+        found = {path.parent.name for base in (self.root, self._shipped) for path in base.glob("*/product.yaml")}
+        return tuple(sorted(found))
+
+    def folder(self, name: str) -> Path:
+        """Folder of a known product; raises `ProductError` that lists what is known."""
+        for base in (self.root, self._shipped):
+            if name in _children(base) and (base / name / "product.yaml").is_file():
+                return base / name
+        known = ", ".join(self.names()) or "none yet"
+        raise ProductError(
+            f"there is no product {name!r} (known: {known}); learn it with: anomalyst enroll {name} --good DIR"
+        )
+
+    def load(self, name: str) -> Product:
+        product = read_product(self.folder(name) / "product.yaml")
+        if product.name != name:
+            raise ProductError(
+                f"{self.folder(name) / 'product.yaml'}: name: expected {name!r} like its folder, got {product.name!r}"
+            )
+        return product
+
+    def references(self, name: str) -> tuple[ReferenceImage, ...]:
+        """Reference images and defect examples of a product, in the order of their paths."""
+        folder = self.folder(name)
+        normal = [_reference(folder, path, None) for path in _files(folder / "references" / "normal")]
+        defects = [
+            _reference(folder, path, defect)
+            for defect in sorted(_children(folder / "references" / "defects"))
+            for path in _files(folder / "references" / "defects" / defect)
+        ]
+        return tuple(normal + defects)
+
+    def version(self, name: str) -> str:
+        """Twelve hex digits that change when the knowledge or any reference image changes."""
+        product = self.load(name).model_dump(mode="json")
+        references = sorted((ref.defect_type or "", ref.sha256) for ref in self.references(name))
+        return hashlib.sha256(json.dumps([product, references], sort_keys=True).encode()).hexdigest()[:12]
+
+    def write(self, product: Product) -> Path:
+        """Write `product.yaml` under the writable root, whole or not at all; returns the product folder."""
+        folder = self.root / product.name
+        text = yaml.safe_dump(
+            product.model_dump(mode="json", exclude_defaults=True), sort_keys=False, allow_unicode=True, width=110
+        )
+        write_atomically(folder / "product.yaml", text.encode())
+        return folder
+
+    def add_references(self, name: str, images: Iterable[Path]) -> tuple[ReferenceImage, ...]:
+        """Copy known normal images into the product, named by their content, so that the same file counts once."""
+        target = self.root / name / "references" / "normal"
+        added = []
+        for image in images:
+            content = image.read_bytes()
+            path = target / f"{hashlib.sha256(content).hexdigest()[:16]}{image.suffix.lower()}"
+            if not path.exists():
+                write_atomically(path, content)
+            added.append(_reference(self.root / name, path, None))
+        return tuple(added)
+
+    def forget_references(self, name: str) -> None:
+        """Remove a product's own reference images, before it is learned anew from others."""
+        try:
+            shutil.rmtree(self.root / name / "references" / "normal", ignore_errors=False)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise StoreError(f"the references of {name!r} cannot be removed: {error}") from error
+
+
+def read_product(path: Path) -> Product:
+    """Read and validate one `product.yaml`; raises `ProductError` naming the file, the field and what was expected."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_YAML_BYTES + 1)
+    except OSError as error:
+        raise ProductError(f"{path}: cannot be read ({error.strerror or error})") from error
+    if len(content) > MAX_YAML_BYTES:
+        raise ProductError(f"{path}: expected at most {MAX_YAML_BYTES} bytes")
+    try:
+        values = yaml.safe_load(content)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ProductError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict):
+        raise ProductError(
+            f"{path}: expected a mapping with at least name and description, got {type(values).__name__}"
+        )
+    try:
+        return Product.model_validate(values)
+    except ValidationError as error:
+        raise ProductError(f"{path}: " + "; ".join(_describe(detail) for detail in error.errors())) from error
+
+
+def _describe(detail: ErrorDetails) -> str:
+    field = ".".join(str(part) for part in detail["loc"]) or "product"
+    message = detail["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+    if detail["type"] == "missing":
+        return f"{field}: expected a value, found none"
+    if detail["type"] == "extra_forbidden":
+        return f"{field}: no such field; expected one of {', '.join(_fields_beside(detail))}"
+    given = detail["input"]
+    shown = f", got {given!r}" if isinstance(given, str | int | float | bool) and len(repr(given)) < 80 else ""
+    return f"{field}: {message[0].lower()}{message[1:]}{shown}"
+
+
+def _fields_beside(detail: ErrorDetails) -> list[str]:
+    """The fields allowed where a stranger stood."""
+    model: object = Product
+    for part in detail["loc"][:-1]:
+        if isinstance(part, str) and isinstance(model, type):
+            annotation = model.model_fields[part].annotation if hasattr(model, "model_fields") else None
+            arguments = [a for a in getattr(annotation, "__args__", (annotation,)) if hasattr(a, "model_fields")]
+            model = arguments[0] if arguments else model
+    return list(getattr(model, "model_fields", {}))
+
+
+def _reference(folder: Path, path: Path, defect_type: str | None) -> ReferenceImage:
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return ReferenceImage(path=path.relative_to(folder).as_posix(), sha256=digest, defect_type=defect_type)
+
+
+def _children(folder: Path) -> set[str]:
+    """Names of the folders directly inside, so that a name is compared and never joined unseen into a path."""
+    return {path.name for path in folder.iterdir() if path.is_dir()} if folder.is_dir() else set()
+
+
+def _files(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))

@@ -1,0 +1,51 @@
+"""From an expert's sentence to a result: a measurable check, a question for a reasoner, a clause id for the report."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
+
+from knowledge import expressions
+from knowledge.errors import ToolFailure
+from knowledge.schema import DefectType, NormalityRule
+
+RuleOutcome = Literal["passed", "violated", "not_checked"]
+Measurements = Mapping[str, float]
+
+
+class RuleResult(NamedTuple):
+    """What code can say of one rule."""
+
+    id: str
+    text: str
+    result: RuleOutcome
+    reason: str
+
+
+def check_rule(rule: NormalityRule, part: Measurements, regions: Sequence[Measurements]) -> RuleResult:
+    """Evaluate a rule's check over the measurements of the part and of its regions."""
+    if rule.check is None:
+        return RuleResult(rule.id, rule.text, "not_checked", "the rule has no measurable check")
+    try:
+        kept = expressions.holds(rule.check, {"part": dict(part), "regions": [dict(region) for region in regions]})
+    except ToolFailure as failure:
+        return RuleResult(rule.id, rule.text, "not_checked", str(failure))
+    return RuleResult(rule.id, rule.text, "passed" if kept else "violated", f"check: {rule.check}")
+
+
+def question_for(rule: NormalityRule) -> str:
+    """The yes/no question that a reasoner is asked; "yes" means that the rule is kept."""
+    return rule.question or f'Is this rule kept: "{rule.text}"?'
+
+
+def name_defect(
+    defect_types: Sequence[DefectType], region: Measurements, part: Measurements
+) -> tuple[DefectType | None, str]:
+    """First defect type whose signature fits the region, and a sentence saying why."""
+    for defect in defect_types:
+        if defect.signature is None:
+            continue
+        try:
+            if expressions.holds(defect.signature, {"region": dict(region), "part": dict(part)}):
+                return defect, f"it fits the signature of {defect.name}: {defect.signature}"
+        except ToolFailure:
+            continue
+    return None, "it fits the signature of no known defect type"

@@ -1,0 +1,113 @@
+"""What experts know about a product, as frozen values."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from knowledge import expressions
+
+Modality = Literal["image", "depth", "point_cloud", "time_series", "video"]
+Severity = Literal["critical", "major", "minor"]
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+ClauseId = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,31}$")]
+Text = Annotated[str, Field(min_length=1, max_length=4000)]
+
+RULE_VARIABLES = frozenset({"regions", "part"})
+"""Names a rule's check may use: the list of measured regions, and the measurements of the whole part."""
+
+SIGNATURE_VARIABLES = frozenset({"region", "part"})
+"""Names a defect type's signature may use: the one region in question, and the whole part."""
+
+
+class Frozen(BaseModel):
+    """Immutable, and strict about keys: a misspelt field is an error, not a silent default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Provenance(Frozen):
+    """Where a piece of knowledge comes from."""
+
+    author: str = ""
+    source: str = ""
+    licence: str = ""
+    date: str = ""
+
+
+class NormalityRule(Frozen):
+    """An expert's sentence saying what normal means."""
+
+    id: ClauseId
+    text: Text
+    severity: Severity = "major"
+    check: str | None = None
+    """CEL expression over `RULE_VARIABLES`, true when the rule is kept; measurements are doubles, so write `3.0`."""
+    question: Text | None = None
+    """Yes/no question for a reasoner; "yes" means that the rule is kept."""
+    provenance: Provenance | None = None
+
+    @field_validator("check")
+    @classmethod
+    def _check_compiles(cls, check: str | None) -> str | None:
+        if check is not None:
+            expressions.parse(check, RULE_VARIABLES)
+        return check
+
+
+class DefectType(Frozen):
+    """A kind of defect that experts have a name for."""
+
+    name: Slug
+    description: Text
+    severity: Severity = "major"
+    signature: str | None = None
+    """CEL expression over `SIGNATURE_VARIABLES`, true when a region looks like this defect; the first match wins."""
+
+    @field_validator("signature")
+    @classmethod
+    def _signature_compiles(cls, signature: str | None) -> str | None:
+        if signature is not None:
+            expressions.parse(signature, SIGNATURE_VARIABLES)
+        return signature
+
+
+class ReferenceImage(Frozen):
+    """A view whose condition is known."""
+
+    path: str
+    """Relative to the product folder, with forward slashes."""
+    sha256: str
+    defect_type: Slug | None = None
+    """`None` for a normal part, else the defect type that it is an example of."""
+
+
+class Product(Frozen):
+    """The kind of thing inspected (the papers' *object class*)."""
+
+    name: Slug
+    description: Text
+    """Class context: what the thing is and how the picture was made."""
+    task: Text = "Decide whether the part is normal or anomalous, and say where and why."
+    modality: Modality = "image"
+    unit: Literal["mm", "um", "cm", "m", "in"] | None = None
+    pixel_size: Annotated[float, Field(gt=0)] | None = None
+    """Side of one pixel of the original image, in `unit`."""
+    alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    """False-alarm rate that the user accepts on normal parts."""
+    rules: tuple[NormalityRule, ...] = ()
+    defect_types: tuple[DefectType, ...] = ()
+    provenance: Provenance | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Product":
+        _require_unique("rules", [rule.id for rule in self.rules])
+        _require_unique("defect_types", [defect.name for defect in self.defect_types])
+        if (self.unit is None) != (self.pixel_size is None):
+            raise ValueError("unit and pixel_size belong together: give both or neither")
+        return self
+
+
+def _require_unique(field: str, keys: list[str]) -> None:
+    twice = sorted({key for key in keys if keys.count(key) > 1})
+    if twice:
+        raise ValueError(f"{field}: {twice[0]!r} stands there twice; every id must be unique")
