@@ -1,0 +1,34 @@
+"""Where is this view unlike the normal references, and how surely?"""
+
+from tools.localization.anomaly_map import Blob, blobs, heat_overlay
+from tools.localization.backbones import DEFAULT_BACKBONE, Backbone, load_backbone
+from tools.localization.calibration import ConformalCalibration, Promise
+from tools.localization.localizer import (
+    Localization,
+    Localizer,
+    LocalizerSettings,
+    Manifest,
+    Part,
+    Progress,
+    fit_localizer,
+    read_manifest,
+)
+
+__all__ = [
+    "DEFAULT_BACKBONE",
+    "Backbone",
+    "Blob",
+    "ConformalCalibration",
+    "Localization",
+    "Localizer",
+    "LocalizerSettings",
+    "Manifest",
+    "Part",
+    "Progress",
+    "Promise",
+    "blobs",
+    "fit_localizer",
+    "heat_overlay",
+    "load_backbone",
+    "read_manifest",
+]
