@@ -7,7 +7,6 @@
 
 import hashlib
 import json
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -80,26 +79,18 @@ class Catalog:
         write_atomically(folder / "product.yaml", text.encode())
         return folder
 
-    def add_references(self, name: str, images: Iterable[Path]) -> tuple[ReferenceImage, ...]:
-        """Copy known normal images into the product, named by their content, so that the same file counts once."""
+    def set_references(self, name: str, images: Iterable[Path]) -> None:
+        """Make copies of `images` the product's normal references, named by their content, and drop all others."""
         target = self.root / name / "references" / "normal"
-        added = []
+        keep = set()
         for image in images:
             content = image.read_bytes()
             path = target / f"{hashlib.sha256(content).hexdigest()[:16]}{image.suffix.lower()}"
             if not path.exists():
                 write_atomically(path, content)
-            added.append(_reference(self.root / name, path, None))
-        return tuple(added)
-
-    def forget_references(self, name: str) -> None:
-        """Remove a product's own reference images, before it is learned anew from others."""
-        try:
-            shutil.rmtree(self.root / name / "references" / "normal", ignore_errors=False)
-        except FileNotFoundError:
-            pass
-        except OSError as error:
-            raise StoreError(f"the references of {name!r} cannot be removed: {error}") from error
+            keep.add(path)
+        for path in set(_files(target)) - keep:
+            _remove(path)
 
 
 def read_product(path: Path) -> Product:
@@ -151,6 +142,13 @@ def _fields_beside(detail: ErrorDetails) -> list[str]:
 def _reference(folder: Path, path: Path, defect_type: str | None) -> ReferenceImage:
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return ReferenceImage(path=path.relative_to(folder).as_posix(), sha256=digest, defect_type=defect_type)
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink()
+    except OSError as error:
+        raise StoreError(f"cannot remove {path} ({error.strerror or error})") from error
 
 
 def _children(folder: Path) -> set[str]:

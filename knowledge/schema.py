@@ -92,6 +92,9 @@ class Product(Frozen):
     unit: Literal["mm", "um", "cm", "m", "in"] | None = None
     pixel_size: Annotated[float, Field(gt=0)] | None = None
     """Side of one pixel of the original image, in `unit`."""
+    window: tuple[float, float] | None = None
+    """Counts of a 16-bit picture that become black and white on every picture of the product; by default each
+    picture's own range."""
     alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
     """False-alarm rate that the user accepts on normal parts."""
     rules: tuple[NormalityRule, ...] = ()
@@ -104,6 +107,8 @@ class Product(Frozen):
         _require_unique("defect_types", [defect.name for defect in self.defect_types])
         if (self.unit is None) != (self.pixel_size is None):
             raise ValueError("unit and pixel_size belong together: give both or neither")
+        if self.window is not None and self.window[0] >= self.window[1]:
+            raise ValueError(f"window: expected low < high, got {self.window}")
         return self
 
 

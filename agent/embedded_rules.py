@@ -1,0 +1,156 @@
+"""The rules by which the embedded model plans and judges: plain functions from a briefing to an answer."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from knowledge import DefectType, name_defect
+
+Briefing = Mapping[str, Any]
+
+LOOKED_AT = 3
+"""Regions that are measured, examined and compared; the others are named and not looked into."""
+
+
+def propose_steps(briefing: Briefing) -> list[dict[str, str]]:
+    """The next steps, most needed first as far as the budget goes."""
+    done = {(step["tool"], step["target"]) for step in briefing["done"]}
+    steps = []
+    for asset in briefing["assets"]:
+        regions = [region["id"] for region in briefing["regions"] if region["asset"] == asset["id"]]
+        wanted = (
+            _first_look(asset["id"])
+            if ("render_asset", asset["id"]) not in done
+            else _second_look(asset["id"], regions)
+        )
+        steps += [step for step in wanted if (step["tool"], step["target"]) not in done]
+    return steps[: max(0, briefing["budget"]["steps_left"])]
+
+
+def _first_look(asset: str) -> list[dict[str, str]]:
+    return [
+        _step("render_asset", asset, "see the part and whether the picture can be judged"),
+        _step("localize_anomalies", asset, "find where it is unlike normal parts, and how surely"),
+        _step("retrieve_knowledge", asset, "know what normal means here"),
+    ]
+
+
+def _second_look(asset: str, regions: list[str]) -> list[dict[str, str]]:
+    steps = [
+        _step("check_rules", asset, "check what can be measured of the rules"),
+        _step("reason_about_anomaly", asset, "state what was found in claims that can be checked"),
+    ]
+    for region in regions[:LOOKED_AT]:
+        steps += [
+            _step("measure_region", region, "know its size, place and contrast"),
+            _step("compare_with_reference", region, "see the same place on a normal part"),
+            _step("examine_region", region, "look closer"),
+        ]
+    return steps
+
+
+def _step(tool: str, target: str, purpose: str) -> dict[str, str]:
+    return {"tool": tool, "target": target, "purpose": purpose}
+
+
+def assess(briefing: Briefing) -> dict[str, Any]:
+    """An assessment in the schema that every reasoner fills."""
+    localized = briefing["localization"]
+    regions = briefing["regions"]
+    looked_at = [region for region in regions if "measurements" in region]
+    claims = [claim for region in looked_at for claim in _region_claims(region)]
+    if localized is not None and localized["calibrated"]:
+        claims.append(_count_claim(briefing, len(regions)))
+    claims += [_rule_claim(check) for check in briefing["rule_checks"] if check["result"] != "not_checked"]
+    return {
+        "opinion": _opinion(briefing),
+        "explanation": _explanation(briefing),
+        "findings": [_finding(briefing, region) for region in looked_at],
+        "claims": claims,
+        "rule_answers": [_rule_answer(rule, briefing) for rule in briefing["rules"]],
+    }
+
+
+def _opinion(briefing: Briefing) -> str:
+    localized = briefing["localization"]
+    if localized is None or not localized["calibrated"] or briefing["part"]["unsuitable"] or briefing["failures"]:
+        return "unsure"
+    violated = any(check["result"] == "violated" for check in briefing["rule_checks"])
+    return "anomalous" if violated or localized["p_value"] <= localized["alpha"] else "normal"
+
+
+def _explanation(briefing: Briefing) -> str:
+    localized = briefing["localization"]
+    if localized is None:
+        return "The part was not localised, so there is nothing to judge by."
+    where = ", ".join(f"{region['id']} in the {region['side']}" for region in briefing["regions"] if "side" in region)
+    found = f"Regions over threshold: {where}." if where else "No region is over threshold."
+    return (
+        f"Judged by rules over measurements: anomaly score {localized['score']:.3f}, "
+        f"p-value {localized['p_value']:.4g} against alpha {localized['alpha']:g}. {found}"
+    )
+
+
+def _finding(briefing: Briefing, region: Mapping[str, Any]) -> dict[str, Any]:
+    types = [DefectType.model_validate(value) for value in briefing["defect_types"]]
+    values = region["measurements"]
+    defect, why = name_defect(types, values, briefing["part"]["measurements"])
+    title = defect.name.replace("_", " ").capitalize() if defect else "Unlike the normal references"
+    tone = "darker" if values["contrast"] < 0 else "brighter"
+    return {
+        "region": region["id"],
+        "title": f"{title} in the {region['side']}",
+        "defect_type": defect.name if defect else None,
+        "severity": defect.severity if defect else "major",
+        "explanation": f"It covers {values['area_share']:.2%} of the view, is {abs(values['contrast']):.3f} {tone} than "
+        f"its surroundings and {values['elongation']:.1f} times as long as wide; {why}.",
+    }
+
+
+def _region_claims(region: Mapping[str, Any]) -> list[dict[str, Any]]:
+    id_, values, evidence = region["id"], region["measurements"], region["evidence"]
+    claims = [
+        _claim("presence", id_, f"Region {id_} is unlike every normal reference.", evidence[:1]),
+        _claim("place", id_, f"Region {id_} lies in the {region['side']}.", evidence[1:2], word=region["side"]),
+        _claim(
+            "size",
+            id_,
+            f"It covers {values['area_share']:.2%} of the view.",
+            evidence[1:2],
+            number=values["area_share"],
+        ),
+    ]
+    if abs(values["contrast"]) >= 0.01:
+        tone = "darker" if values["contrast"] < 0 else "brighter"
+        claims.append(_claim("colour", id_, f"It is {tone} than its surroundings.", evidence[1:2], word=tone))
+    claims.append(
+        _claim(
+            "number",
+            id_,
+            f"It is {values['elongation']:.1f} times as long as wide.",
+            evidence[1:2],
+            attribute="elongation",
+            number=values["elongation"],
+        )
+    )
+    return claims
+
+
+def _count_claim(briefing: Briefing, count: int) -> dict[str, Any]:
+    text = f"{count} region{'' if count == 1 else 's'} of the view {'is' if count == 1 else 'are'} over threshold."
+    return _claim("count", briefing["view"]["id"], text, [briefing["localization"]["evidence"]], number=count)
+
+
+def _rule_claim(check: Mapping[str, Any]) -> dict[str, Any]:
+    word = "kept" if check["result"] == "passed" else "violated"
+    return _claim("rule", check["rule"], f"Rule {check['rule']} is {word}.", [check["evidence"]], word=word)
+
+
+def _rule_answer(rule: Mapping[str, Any], briefing: Briefing) -> dict[str, Any]:
+    result = next((check["result"] for check in briefing["rule_checks"] if check["rule"] == rule["id"]), "not_checked")
+    answer = {"passed": "yes", "violated": "no"}.get(result, "cannot_tell")
+    reason = "by measurement" if answer != "cannot_tell" else "a rule-based model does not look at pictures"
+    return {"rule": rule["id"], "answer": answer, "reason": reason}
+
+
+def _claim(kind: str, subject: str, text: str, evidence: list[str], **said: Any) -> dict[str, Any]:
+    return {"kind": kind, "subject": subject, "text": text, "evidence": evidence, **said}

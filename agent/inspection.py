@@ -1,0 +1,235 @@
+"""Inspector: inspect parts from a program, in plain or in asynchronous code."""
+
+import asyncio
+import functools
+from collections.abc import AsyncIterator, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiosqlite
+from langchain_core.language_models import BaseChatModel
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.types import Command
+
+from agent.exports import html_page, markdown_text
+from agent.graph import build_graph
+from agent.models import chat_model, is_remote
+from agent.nodes import Review, Workshop
+from agent.policy import Decision
+from agent.record import build_report
+from agent.report import InspectionReport
+from agent.request import InspectionRequest, new_request
+from agent.settings import Settings
+from agent.state import State
+from agent.trajectory import trajectory_lines
+from knowledge import InputError, Product, RequestError, StoreError, write_atomically
+from tools import ArtifactStore, Instruments, LearnedProduct, LearnedProducts, Limits, LocalizerSettings, Progress
+
+Graph = CompiledStateGraph[State, None, State, State]
+Result = TypeVar("Result")
+
+REVIVED_TYPES = (("langchain_core.messages.ai", "AIMessage"), ("langchain_core.messages.tool", "ToolMessage"))
+"""The only types besides plain values that may come back out of a checkpoint."""
+
+_RECURSION_LIMIT = 200
+"""Super-steps of LangGraph; far beyond what the budget lets through, so that the budget is what stops a loop."""
+
+
+class Inspector:
+    """Inspects parts and keeps what it has learned under one home.
+
+    Models are made from their names in the settings; `planner` and `reasoner` take any LangChain chat model instead.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        planner: BaseChatModel | None = None,
+        reasoner: BaseChatModel | None = None,
+        **options: Any,
+    ) -> None:
+        """`options` are fields of `Settings`, as in `Inspector(model="embedded", home=...)`."""
+        self.settings = settings or Settings(**options)
+        self._home = _writable(self.settings.home)
+        self.store = ArtifactStore(self._home / "artifacts")
+        limits = Limits(max_bytes=self.settings.max_bytes, max_pixels=self.settings.max_pixels)
+        self.products = LearnedProducts(self._home, limits)
+        named = functools.cache(lambda: chat_model(self.settings.model, self.settings.base_url))
+        self._workshop = Workshop(self.store, self.products, planner or named(), reasoner or named(), limits)
+        remote = reasoner is not None or is_remote(self.settings.model)
+        self._instruments = Instruments(self.store, self.products, self._workshop.reasoner, remote=remote)
+
+    def enroll(
+        self,
+        product: Product,
+        good: list[Path],
+        held_out: list[Path] | None = None,
+        *,
+        settings: LocalizerSettings | None = None,
+        progress: Progress = lambda what, done, total: None,
+    ) -> LearnedProduct:
+        """Learn a product from pictures of normal parts; see `LearnedProducts.learn`."""
+        return self.products.learn(product, good, held_out or (), settings, progress)
+
+    def inspect(
+        self,
+        path: str | Path,
+        product: str,
+        *,
+        alpha: float | None = None,
+        interrupt: bool = False,
+        thread_id: str = "",
+    ) -> InspectionReport:
+        """Inspect one part.
+
+        Args:
+            path: a picture file.
+            product: name of a learned product.
+            alpha: accepted false-alarm rate; by default the product's.
+            interrupt: wait for a person where the verdict is `review`; answer with `review`.
+            thread_id: continue this inspection where it was broken off, or return its report when it is finished.
+
+        Raises:
+            InputError: the file, the product or the request cannot be used; nothing is kept of the inspection.
+            FittedPartError: the product has not been learned, or what was learned does not fit any more.
+        """
+        return _blocking(
+            self.ainspect(path, product, alpha=alpha, interrupt=interrupt, thread_id=thread_id),
+        )
+
+    async def ainspect(
+        self,
+        path: str | Path,
+        product: str,
+        *,
+        alpha: float | None = None,
+        interrupt: bool = False,
+        thread_id: str = "",
+    ) -> InspectionReport:
+        """`inspect`, for asynchronous code."""
+        request = new_request(
+            Path(path),
+            product,
+            alpha=alpha,
+            interrupt=interrupt,
+            thread_id=thread_id,
+            model=self.settings.model,
+            base_url=self.settings.base_url,
+            budget=self.settings.budget,
+        )
+        return await self.arun(request)
+
+    async def arun(self, request: InspectionRequest) -> InspectionReport:
+        """Run a request, or go on with it when its thread was broken off."""
+        async with self._graph() as graph:
+            config = _config(request.thread)
+            begun = (await graph.aget_state(config)).values
+            if begun:
+                earlier = InspectionRequest.model_validate(begun["request"])
+                if not request.asks_the_same(earlier):
+                    raise RequestError(f"thread {request.thread!r} holds another inspection; use another thread id")
+                if begun.get("status") == "done":
+                    return self._stored(begun)
+            try:
+                await self._invoke(graph, None if begun else {"request": request.model_dump(mode="json")}, config)
+            except InputError:
+                await graph.checkpointer.adelete_thread(request.thread)  # type: ignore[union-attr]
+                raise
+            return self._current((await graph.aget_state(config)).values)
+
+    def review(self, thread_id: str, verdict: str, reviewer: str, comment: str = "") -> InspectionReport:
+        """Answer an inspection that waits for a person; returns the final report."""
+        answer = Review.model_validate({"verdict": verdict, "reviewer": reviewer, "comment": comment})
+        return _blocking(self._areview(thread_id, answer))
+
+    async def _areview(self, thread_id: str, answer: Review) -> InspectionReport:
+        async with self._graph() as graph:
+            config = _config(thread_id)
+            snapshot = await graph.aget_state(config)
+            if not snapshot.interrupts:
+                raise RequestError(f"thread {thread_id!r} does not wait for a review")
+            await self._invoke(graph, Command(resume=answer.model_dump(mode="json")), config)
+            return self._current((await graph.aget_state(config)).values)
+
+    def trajectory(self, thread_id: str) -> str:
+        """The steps of an inspection as JSON Lines."""
+        return trajectory_lines(_blocking(self._values(thread_id)))
+
+    async def _values(self, thread_id: str) -> dict[str, Any]:
+        async with self._graph() as graph:
+            values = (await graph.aget_state(_config(thread_id))).values
+        if not values:
+            raise RequestError(f"there is no thread {thread_id!r}")
+        return dict(values)
+
+    def write(self, report: InspectionReport, folder: Path) -> Path:
+        """Write report.json, report.html, report.md and trajectory.jsonl into `folder`; returns the page's path."""
+        thread = report.request.get("thread_id") or report.inspection_id
+        write_atomically(folder / "trajectory.jsonl", self.trajectory(thread).encode())
+        write_atomically(folder / "report.json", report.model_dump_json(indent=1).encode())
+        write_atomically(folder / "report.md", markdown_text(report).encode())
+        write_atomically(folder / "report.html", html_page(report, self.store).encode())
+        return folder / "report.html"
+
+    async def _invoke(self, graph: Graph, given: Any, config: Any) -> None:
+        # "sync": a step is on disk before the next begins, so a kill costs at most the step that was running.
+        await graph.ainvoke(given, config, durability="sync")
+
+    def _stored(self, values: dict[str, Any]) -> InspectionReport:
+        return InspectionReport.model_validate_json(self.store.get(values["report"]))
+
+    def _current(self, values: dict[str, Any]) -> InspectionReport:
+        """The report of a finished inspection, or the record so far of one that waits for a person."""
+        if values.get("status") == "done":
+            return self._stored(values)
+        decision = Decision.model_validate(values["decision"])
+        waits = "It waits for a person: answer with Inspector.review."
+        values = {
+            **values,
+            "decision": decision.model_copy(update={"reasons": (waits, *decision.reasons)}).model_dump(),
+        }
+        return build_report(values, self.products.get(values["product"]).product, self.store)
+
+    @asynccontextmanager
+    async def _graph(self) -> AsyncIterator[Graph]:
+        async with checkpointer(self._home / "threads.sqlite") as saver:
+            yield build_graph(self._workshop, self._instruments, saver)
+
+
+@asynccontextmanager
+async def checkpointer(path: Path) -> AsyncIterator[AsyncSqliteSaver]:
+    """Threads in SQLite. Only `REVIVED_TYPES` come back out of it, and nothing is ever unpickled."""
+    async with aiosqlite.connect(path, timeout=30) as connection:
+        serde = JsonPlusSerializer(allowed_msgpack_modules=REVIVED_TYPES, pickle_fallback=False)
+        yield AsyncSqliteSaver(connection, serde=serde)
+
+
+def _config(thread_id: str) -> Any:
+    return {"configurable": {"thread_id": thread_id}, "recursion_limit": _RECURSION_LIMIT}
+
+
+def _writable(home: Path) -> Path:
+    probe = home / ".writable"
+    write_atomically(probe, b"")
+    try:
+        probe.unlink()
+    except OSError as error:
+        raise StoreError(
+            f"cannot write to {home} ({error.strerror or error}); set ANOMALYST_HOME to another folder"
+        ) from error
+    return home
+
+
+def _blocking(work: Coroutine[Any, Any, Result]) -> Result:
+    """Run to the end; in a thread of its own where a loop already runs here, as in a notebook."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    with ThreadPoolExecutor(max_workers=1) as threads:
+        return threads.submit(asyncio.run, work).result()

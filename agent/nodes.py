@@ -1,0 +1,312 @@
+"""The stations of an inspection: each reads the state, does one thing, and returns what has changed."""
+
+import asyncio
+import datetime
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage, ToolMessage
+from langgraph.types import interrupt
+from pydantic import Field
+
+from agent import prompts
+from agent.embedded_model import EMBEDDED_VERSION, EmbeddedModel
+from agent.plan import InspectionPlan, PlannedStep, StepStatus, next_steps, validate_plan, with_status
+from agent.policy import Decision, Verdict, decide
+from agent.record import build_report
+from agent.request import InspectionRequest
+from agent.state import State, Usage
+from agent.verification import ClaimVerifier, Verified
+from knowledge import Frozen
+from tools import (
+    ArtifactStore,
+    Assessed,
+    Evidence,
+    EvidenceLog,
+    Failed,
+    LearnedProducts,
+    Limits,
+    ModelUse,
+    NoAnswer,
+    ask,
+    briefing_text,
+    load_image,
+    window_of,
+)
+
+MAX_ROUNDS = 4
+"""How often the planner is asked in one inspection, at most."""
+
+Update = dict[str, Any]
+
+
+class Node(Protocol):
+    """A station of the graph."""
+
+    def __call__(self, state: State) -> Awaitable[Update]: ...
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What the nodes work with; nothing of it is ever written into a checkpoint."""
+
+    store: ArtifactStore
+    products: LearnedProducts
+    planner: BaseChatModel
+    reasoner: BaseChatModel
+    limits: Limits
+
+
+class Review(Frozen):
+    """What a person answers when an inspection asks for review."""
+
+    verdict: Verdict
+    reviewer: str = Field(min_length=1, max_length=120)
+    comment: str = Field(default="", max_length=4000)
+
+
+def timed(node: Callable[[Workshop, State], Awaitable[Update]], workshop: Workshop) -> Node:
+    """A node that adds the time it took to the inspection's usage."""
+
+    async def run(state: State) -> Update:
+        start = time.perf_counter()
+        update = await node(workshop, state)
+        usage = update.get("usage", {})
+        return {**update, "usage": {**usage, "seconds": usage.get("seconds", 0.0) + time.perf_counter() - start}}
+
+    return run
+
+
+async def intake(workshop: Workshop, state: State) -> Update:
+    """Read the files and the product's knowledge; a file that cannot be read ends the inspection with its error."""
+    request = InspectionRequest.model_validate(state["request"])
+    learned = await asyncio.to_thread(workshop.products.get, request.product)
+    inputs = []
+    for number, path in enumerate(request.inputs, start=1):
+        loaded = await asyncio.to_thread(
+            load_image, Path(path), workshop.limits, asset_id=f"a{number}", window=window_of(learned.product)
+        )
+        workshop.store.put(loaded.content, "bin")
+        inputs.append(loaded.asset.model_dump(mode="json"))
+    localizer = learned.localizer
+    return {
+        "status": "running",
+        "product": request.product,
+        "product_version": learned.version,
+        "alpha": request.alpha or learned.product.alpha,
+        "inputs": inputs,
+        "plan": [],
+        "rounds": 0,
+        "evidence": [],
+        "stopped": "",
+        "claims": [],
+        "models": [
+            _model("planner", workshop.planner, f"prompt {prompts.PLANNER_PROMPT_VERSION}"),
+            _model("reasoner", workshop.reasoner, ""),
+            {"role": "localizer", "id": localizer.backbone.name, "version": localizer.manifest.tensors_sha256[:12]},
+        ],
+        "events": [_event("intake", inputs=[value["sha256"] for value in inputs], product_version=learned.version)],
+    }
+
+
+async def plan(workshop: Workshop, state: State) -> Update:
+    """Ask the planner for the next steps; what it gets wrong goes back to it once, then the embedded model plans."""
+    stopped = _stop_reason(state)
+    if stopped or state["rounds"] >= MAX_ROUNDS:
+        return {"stopped": stopped}
+    known = [PlannedStep.model_validate(step) for step in state["plan"]]
+    steps, use, complaints = await asyncio.to_thread(_ask_planner, workshop.planner, state, known)
+    return {
+        "plan": [step.model_dump(mode="json") for step in (*known, *steps)],
+        "rounds": state["rounds"] + 1,
+        "usage": use._asdict(),
+        "events": [
+            _event("plan", steps=[step.model_dump(mode="json") for step in steps], complaints=list(complaints)),
+        ],
+    }
+
+
+async def act(workshop: Workshop, state: State) -> Update:
+    """Call the tools of the next stage, as far as the budget goes."""
+    steps = [PlannedStep.model_validate(step) for step in state["plan"]]
+    batch = next_steps(steps)
+    budget = InspectionRequest.model_validate(state["request"]).budget
+    left = budget.steps - int(state["usage"].get("steps", 0))
+    stopped = _stop_reason(state) or ("" if len(batch) <= left else f"the budget of {budget.steps} steps is spent")
+    runnable = () if _stop_reason(state) else batch[: max(left, 0)]
+    changes: dict[str, tuple[StepStatus, str]] = {step.id: ("running", "") for step in runnable}
+    if stopped:
+        waiting = [step for step in steps if step.status == "planned" and step not in runnable]
+        changes |= {step.id: ("skipped", stopped) for step in waiting}
+    update: Update = {"plan": with_status(steps, changes), "stopped": stopped}
+    if runnable:
+        calls = [{"name": step.tool, "args": step.arguments, "id": step.id, "type": "tool_call"} for step in runnable]
+        update["messages"] = [AIMessage("", tool_calls=calls, id=f"act-{runnable[0].id}")]
+        update["events"] = [
+            _event("tool_call", step=step.id, tool=step.tool, arguments=step.arguments) for step in runnable
+        ]
+    return update
+
+
+async def observe(workshop: Workshop, state: State) -> Update:
+    """Take the tools' answers into the evidence."""
+    answers = _latest_answers(state["messages"])
+    evidence = list(state["evidence"])
+    use = ModelUse()
+    changes: dict[str, tuple[StepStatus, str]] = {}
+    events = []
+    for answer in answers:
+        if answer.artifact is None:
+            changes[answer.tool_call_id] = ("refused", str(answer.content))
+            events.append(_event("error", step=answer.tool_call_id, message=str(answer.content)))
+            continue
+        record = Evidence.model_validate({**answer.artifact, "id": f"e{len(evidence) + 1}"})
+        failed = isinstance(record.shown, Failed)
+        changes[answer.tool_call_id] = ("failed" if failed else "done", record.summary if failed else "")
+        evidence.append(record.model_dump(mode="json"))
+        use = use.add(ModelUse(record.model_calls, record.tokens))
+        events.append(_event("tool_result", step=answer.tool_call_id, evidence=record.id, summary=record.summary))
+    steps = [PlannedStep.model_validate(step) for step in state["plan"]]
+    return {
+        "evidence": evidence,
+        "plan": with_status(steps, changes),
+        # The evidence now holds what the messages carried: state keeps it once.
+        "messages": [answer.model_copy(update={"artifact": None}) for answer in answers],
+        "usage": {"steps": len(answers), **use._asdict()},
+        "events": events,
+    }
+
+
+async def verify(workshop: Workshop, state: State) -> Update:
+    """Check every claim by code."""
+    log = EvidenceLog.read(state["evidence"])
+    product = workshop.products.get(state["product"]).product
+    verifier = ClaimVerifier(log, workshop.store, product)
+    drafts = [(shown.model, draft) for _, shown in log.of(Assessed) for draft in shown.assessment.claims]
+    claims = await asyncio.to_thread(
+        lambda: [verifier.verify(draft, f"c{number}", model) for number, (model, draft) in enumerate(drafts, start=1)]
+    )
+    values = [claim.model_dump(mode="json") for claim in claims]
+    return {"claims": values, "events": [_event("claim", claim=value) for value in values]}
+
+
+async def judge(workshop: Workshop, state: State) -> Update:
+    """Apply the policy."""
+    claims = [Verified.model_validate(claim) for claim in state["claims"]]
+    decision = decide(EvidenceLog.read(state["evidence"]), claims, state["alpha"], state["stopped"])
+    value = decision.model_dump(mode="json")
+    return {"decision": value, "events": [_event("verdict", **value)]}
+
+
+async def review(workshop: Workshop, state: State) -> Update:
+    """Ask a person; what they say stands, and the record says that they said it."""
+    question = {"thread": state["request"]["inspection_id"], "reasons": state["decision"]["reasons"]}
+    answer: Review = interrupt(question, response_schema=Review)
+    said = f"{answer.reviewer} reviewed the part and decided {answer.verdict}" + (
+        f": {answer.comment}" if answer.comment else "."
+    )
+    decision = Decision.model_validate(state["decision"])
+    changed = decision.model_copy(update={"verdict": answer.verdict, "reasons": (said, *decision.reasons)})
+    value = changed.model_dump(mode="json")
+    return {"decision": value, "events": [_event("interrupt", **answer.model_dump(mode="json"))]}
+
+
+async def report(workshop: Workshop, state: State) -> Update:
+    """Write the record into the artifact store."""
+    product = workshop.products.get(state["product"]).product
+    record = build_report(state, product, workshop.store)
+    artifact = workshop.store.put(record.model_dump_json(indent=1).encode(), "json")
+    return {"report": artifact, "status": "done", "events": [_event("report", artifact=artifact)]}
+
+
+def after_plan(state: State) -> Literal["act", "verify"]:
+    return "act" if any(step["status"] == "planned" for step in state["plan"]) and not state["stopped"] else "verify"
+
+
+def after_act(state: State) -> Literal["tools", "verify"]:
+    return "tools" if any(step["status"] == "running" for step in state["plan"]) else "verify"
+
+
+def after_observe(state: State) -> Literal["act", "plan"]:
+    return "act" if any(step["status"] == "planned" for step in state["plan"]) else "plan"
+
+
+def after_judge(state: State) -> Literal["review", "report"]:
+    return "review" if state["request"]["interrupt"] and state["decision"]["verdict"] == "review" else "report"
+
+
+def _ask_planner(
+    planner: BaseChatModel, state: State, known: list[PlannedStep]
+) -> tuple[tuple[PlannedStep, ...], ModelUse, tuple[str, ...]]:
+    """Steps that can be run, what asking cost, and what was wrong with the planner's answers."""
+    log = EvidenceLog.read(state["evidence"])
+    assets = [value["id"] for value in state["inputs"]]
+    briefing = _planner_briefing(state, known, log)
+    messages: list[AnyMessage] = [SystemMessage(prompts.PLANNER), HumanMessage(briefing_text(briefing))]
+    use = ModelUse()
+    complaints: list[str] = []
+    conversation = list(messages)
+    for model in (planner, planner, EmbeddedModel()):
+        try:
+            reply = ask(model, conversation, InspectionPlan)
+        except NoAnswer as failure:
+            use = use.add(failure.use)
+            complaints.append(str(failure))
+            conversation = list(messages)
+            continue
+        use = use.add(reply.use)
+        steps, wrong = validate_plan(InspectionPlan.model_validate(reply.value), known, assets, log.regions())
+        complaints += wrong
+        if not wrong:
+            return steps, use, tuple(complaints)
+        conversation = [*messages, HumanMessage(f"These steps cannot be run: {'; '.join(wrong)}. Plan again.")]
+    raise AssertionError(f"the embedded planner proposed steps that cannot be run: {complaints}")
+
+
+def _planner_briefing(state: State, known: list[PlannedStep], log: EvidenceLog) -> dict[str, Any]:
+    budget = InspectionRequest.model_validate(state["request"]).budget
+    return {
+        "question": "plan",
+        "assets": [{"id": value["id"], "modality": value["modality"]} for value in state["inputs"]],
+        "tools": prompts.TOOL_PURPOSES,
+        "done": [
+            {"tool": step.tool, "target": next(iter(step.arguments.values())), "status": step.status, "note": step.note}
+            for step in known
+        ],
+        "evidence": [{"id": record.id, "tool": record.tool, "summary": record.summary} for record in log.records],
+        "regions": [
+            {"id": region.id, "asset": log.view(region.view_id).asset_id, "peak": round(region.peak, 3)}
+            for region in log.regions().values()
+        ],
+        "budget": {"steps_left": budget.steps - int(state["usage"].get("steps", 0))},
+    }
+
+
+def _stop_reason(state: State) -> str:
+    if state.get("stopped"):
+        return state["stopped"]
+    budget = InspectionRequest.model_validate(state["request"]).budget
+    return Usage.model_validate(state["usage"]).spent(budget)
+
+
+def _latest_answers(messages: list[AnyMessage]) -> list[ToolMessage]:
+    """Answers to the latest calls, in the order of the calls."""
+    last_call = max(index for index, message in enumerate(messages) if isinstance(message, AIMessage))
+    call = messages[last_call]
+    order = {tool_call["id"]: position for position, tool_call in enumerate(getattr(call, "tool_calls", []))}
+    answers = [message for message in messages[last_call + 1 :] if isinstance(message, ToolMessage)]
+    return sorted(answers, key=lambda answer: order[answer.tool_call_id])
+
+
+def _model(role: str, model: BaseChatModel, version: str) -> dict[str, str]:
+    embedded = isinstance(model, EmbeddedModel)
+    return {"role": role, "id": model.get_name(), "version": f"rules {EMBEDDED_VERSION}" if embedded else version}
+
+
+def _event(kind: str, **payload: Any) -> dict[str, Any]:
+    at = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+    return {"at": at, "kind": kind, **payload}

@@ -1,0 +1,198 @@
+"""From the state of a finished inspection to its record."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from agent.policy import Decision
+from agent.report import (
+    ClaimInfo,
+    DecisionInfo,
+    EvidenceInfo,
+    FindingInfo,
+    InputInfo,
+    InspectionReport,
+    MeasurementInfo,
+    ModelInfo,
+    ProductInfo,
+    ReferenceInfo,
+    RuleInfo,
+    SentInfo,
+    StepInfo,
+    UsageInfo,
+    ViewInfo,
+    round_numbers,
+)
+from agent.state import Usage
+from agent.verification import Verified
+from knowledge import DefectType, Product, name_defect
+from tools import (
+    ArtifactStore,
+    Assessed,
+    Compared,
+    EvidenceLog,
+    Examined,
+    FindingDraft,
+    KnowledgeFound,
+    Localized,
+    Region,
+    RulesChecked,
+    ViewsShown,
+    as_values,
+)
+
+
+def build_report(state: Mapping[str, Any], product: Product, store: ArtifactStore) -> InspectionReport:
+    """The record of an inspection, from its state and nothing else."""
+    log = EvidenceLog.read(state["evidence"])
+    request = state["request"]
+    decision = Decision.model_validate(state["decision"])
+    claims = [Verified.model_validate(value) for value in state["claims"]]
+    rules = _rules(log, product)
+    report = InspectionReport(
+        inspection_id=request["inspection_id"],
+        created_at=request["created_at"],
+        request=dict(request),
+        product=ProductInfo(name=product.name, version=state["product_version"]),
+        inputs=tuple(_input(value, log) for value in state["inputs"]),
+        verdict=decision.verdict,
+        decision=DecisionInfo(**decision.model_dump(exclude={"verdict"})),
+        findings=_findings(log, product, claims),
+        claims=tuple(ClaimInfo(**claim.model_dump(exclude={"subject"})) for claim in claims),
+        rules=rules,
+        references=tuple(
+            ReferenceInfo(**reference.model_dump())
+            for _, shown in log.of(KnowledgeFound)
+            for reference in shown.references
+        ),
+        evidence=tuple(
+            EvidenceInfo(
+                id=record.id,
+                tool=record.tool,
+                summary=record.summary,
+                artifacts=record.artifacts,
+                seconds=record.seconds,
+            )
+            for record in log.records
+        ),
+        plan=tuple(StepInfo(**{key: step[key] for key in StepInfo.model_fields}) for step in state["plan"]),
+        models=tuple(ModelInfo.model_validate(value) for value in state["models"]),
+        usage=UsageInfo(**Usage.model_validate(state["usage"]).model_dump()),
+        not_checked=_not_checked(state, log, rules),
+        sent_to=tuple(
+            SentInfo(
+                to=record.sent_to,
+                artifacts=record.sent,
+                bytes=sum(len(store.get(artifact)) for artifact in record.sent),
+            )
+            for record in log.records
+            if record.sent_to
+        ),
+        maps={shown.view: shown.heat for _, shown in log.of(Localized)},
+    )
+    return InspectionReport.model_validate(round_numbers(report.model_dump(mode="json")))
+
+
+def _input(asset: Mapping[str, Any], log: EvidenceLog) -> InputInfo:
+    views = [view for _, shown in log.of(ViewsShown) for view in shown.views if view.asset_id == asset["id"]]
+    return InputInfo(
+        id=asset["id"],
+        modality=asset["modality"],
+        name=asset["name"],
+        sha256=asset["sha256"],
+        width=asset["width"],
+        height=asset["height"],
+        views=tuple(
+            ViewInfo(id=view.id, kind=view.kind, width=view.width, height=view.height, image=view.image)
+            for view in views
+        ),
+    )
+
+
+def _findings(log: EvidenceLog, product: Product, claims: Sequence[Verified]) -> tuple[FindingInfo, ...]:
+    """One finding a region: the instrument proposes them, the reasoner's words are used where it has some."""
+    drafts = {draft.region: draft for _, shown in log.of(Assessed) for draft in shown.assessment.findings}
+    return tuple(
+        _finding(f"f{number}", region, drafts.get(region.id), log, product, claims)
+        for number, region in enumerate(log.regions().values(), start=1)
+    )
+
+
+def _finding(
+    id_: str,
+    region: Region,
+    draft: FindingDraft | None,
+    log: EvidenceLog,
+    product: Product,
+    claims: Sequence[Verified],
+) -> FindingInfo:
+    measurements = log.measurements(region.id) or ()
+    values = as_values(measurements)
+    part = next((as_values(shown.part) for _, shown in log.of(ViewsShown)), {})
+    known = {defect.name: defect for defect in product.defect_types}
+    named = known.get(draft.defect_type or "") if draft else _named_by_rule(product, values, part)
+    view = log.view(region.view_id)
+    scale = view.source_pixels_per_pixel
+    native: dict[str, Any] = {"unit": "px"}
+    if values:
+        x, y = view.point_to_source(values["centroid_x"] * view.width, values["centroid_y"] * view.height)
+        native |= {"pixels": round(values["area"] * scale), "centroid": [x, y]}
+    return FindingInfo(
+        id=id_,
+        title=draft.title if draft else "Unlike the normal references",
+        defect_type=named.name if named else None,
+        severity=draft.severity if draft else named.severity if named else "major",
+        view=region.view_id,
+        box=(region.source_box.x0, region.source_box.y0, region.source_box.x1, region.source_box.y1),
+        mask=region.mask,
+        native=native,
+        measurements=tuple(MeasurementInfo(**measurement.model_dump()) for measurement in measurements),
+        score=region.peak,
+        claims=tuple(claim.id for claim in claims if claim.subject == region.id),
+        images=_images(region, log),
+    )
+
+
+def _images(region: Region, log: EvidenceLog) -> dict[str, str]:
+    images: dict[str, str] = {}
+    for _, compared in log.of(Compared):
+        if compared.region == region.id:
+            images |= {"part": compared.crop, "reference": compared.reference_crop}
+    for _, examined in log.of(Examined):
+        if examined.region == region.id:
+            images |= {"enlarged": examined.crop.image, "enhanced": examined.enhanced.image}
+    return images
+
+
+def _named_by_rule(product: Product, values: dict[str, float], part: dict[str, float]) -> DefectType | None:
+    return name_defect(product.defect_types, values, part)[0] if values else None
+
+
+def _rules(log: EvidenceLog, product: Product) -> tuple[RuleInfo, ...]:
+    checked = {result.id: (id_, result) for id_, shown in log.of(RulesChecked) for result in shown.results}
+    return tuple(
+        RuleInfo(
+            id=rule.id,
+            text=rule.text,
+            result=checked[rule.id][1].result if rule.id in checked else "not_checked",
+            evidence=(checked[rule.id][0],) if rule.id in checked else (),
+            reason=checked[rule.id][1].reason if rule.id in checked else "the inspection did not get there",
+        )
+        for rule in product.rules
+    )
+
+
+def _not_checked(state: Mapping[str, Any], log: EvidenceLog, rules: Sequence[RuleInfo]) -> tuple[str, ...]:
+    missing = [f"Rule {rule.id}: {rule.reason}." for rule in rules if rule.result == "not_checked"]
+    missing += [
+        f"Region {region} is over threshold and was not looked into."
+        for region in log.regions()
+        if log.measurements(region) is None
+    ]
+    missing += [
+        f"Step {step['tool']} {' '.join(step['arguments'].values())} was {step['status']}: {step['note']}."
+        for step in state["plan"]
+        if step["status"] in ("skipped", "refused", "failed")
+    ]
+    if not rules:
+        missing.append("No normality rule is known for this product; only likeness to the references was judged.")
+    return tuple(missing)

@@ -1,0 +1,215 @@
+"""The inspection report: one JSON record, from which every other view is drawn."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from agent.policy import Verdict
+from agent.verification import ClaimStatus
+from knowledge import Modality, RuleOutcome, Severity
+
+SCHEMA_VERSION = "1"
+
+
+class Record(BaseModel):
+    """Frozen and strict, so that the record says what its schema says."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ProductInfo(Record):
+    name: str
+    version: str
+
+
+class ViewInfo(Record):
+    id: str
+    kind: str
+    width: int
+    height: int
+    image: str
+    """Artifact id."""
+
+
+class InputInfo(Record):
+    id: str
+    modality: Modality
+    name: str
+    sha256: str
+    width: int = 0
+    height: int = 0
+    """Of the upright original image."""
+    views: tuple[ViewInfo, ...] = ()
+
+
+class DecisionInfo(Record):
+    score: float | None
+    """Highest value of the anomaly map, in robust standard deviations of normal patches."""
+    p_value: float | None
+    """Conformal probability of such a score on a normal part."""
+    alpha: float | None
+    threshold: float | None
+    """Score at which the p-value falls to alpha; null when too few calibration parts promise nothing."""
+    reasons: tuple[str, ...]
+
+
+class MeasurementInfo(Record):
+    name: str
+    value: float
+    unit: str
+
+
+class FindingInfo(Record):
+    id: str
+    title: str
+    defect_type: str | None
+    severity: Severity
+    view: str
+    box: tuple[int, int, int, int]
+    """x0, y0, x1, y1 in pixels of the upright original image; x1 and y1 exclusive."""
+    mask: str
+    """Artifact id of a bool array, the view's size."""
+    native: dict[str, Any]
+    measurements: tuple[MeasurementInfo, ...]
+    score: float
+    claims: tuple[str, ...]
+    """Ids."""
+    images: dict[str, str] = Field(default_factory=dict)
+    """Artifact ids: `part` and `reference` show the same place; `enlarged` and `enhanced` a closer look."""
+
+
+class ClaimInfo(Record):
+    id: str
+    text: str
+    kind: str
+    status: ClaimStatus
+    evidence: tuple[str, ...]
+    source: str
+    checked: str = ""
+    """What code found when it looked again."""
+
+
+class RuleInfo(Record):
+    id: str
+    text: str
+    result: RuleOutcome
+    evidence: tuple[str, ...]
+    reason: str = ""
+
+
+class ReferenceInfo(Record):
+    id: str
+    similarity: float
+    why: str
+    image: str = ""
+    """Artifact id of a picture of it."""
+
+
+class EvidenceInfo(Record):
+    id: str
+    tool: str
+    summary: str
+    artifacts: tuple[str, ...]
+    seconds: float = 0.0
+
+
+class StepInfo(Record):
+    tool: str
+    arguments: dict[str, str]
+    purpose: str
+    status: str
+    note: str = ""
+
+
+class ModelInfo(Record):
+    role: Literal["planner", "reasoner", "localizer"]
+    id: str
+    version: str
+
+
+class UsageInfo(Record):
+    steps: int
+    model_calls: int
+    tokens: int
+    cost: float
+    """US dollars."""
+    seconds: float
+
+
+class SentInfo(Record):
+    """Something that left this machine."""
+
+    to: str
+    artifacts: tuple[str, ...]
+    bytes: int
+
+
+class InspectionReport(Record):
+    """What was inspected, what was found, on what evidence, and what was not checked."""
+
+    schema_version: str = SCHEMA_VERSION
+    inspection_id: str
+    created_at: str
+    request: dict[str, Any]
+    product: ProductInfo
+    inputs: tuple[InputInfo, ...]
+    verdict: Verdict
+    decision: DecisionInfo
+    findings: tuple[FindingInfo, ...] = ()
+    claims: tuple[ClaimInfo, ...] = ()
+    rules: tuple[RuleInfo, ...] = ()
+    references: tuple[ReferenceInfo, ...] = ()
+    evidence: tuple[EvidenceInfo, ...] = ()
+    plan: tuple[StepInfo, ...] = ()
+    models: tuple[ModelInfo, ...] = ()
+    usage: UsageInfo
+    not_checked: tuple[str, ...] = ()
+    sent_to: tuple[SentInfo, ...] = ()
+    maps: dict[str, str] = Field(default_factory=dict)
+    """View id -> artifact id of the heat map, RGBA, the view's size."""
+
+
+def report_schema() -> dict[str, Any]:
+    """JSON Schema of the record."""
+    return InspectionReport.model_json_schema()
+
+
+def canonical(report: InspectionReport) -> bytes:
+    """The part of a record that two inspections of the same part must share, byte for byte.
+
+    Left out are ids, times, and where the file happened to lie.
+    """
+    values = report.model_dump(mode="json", exclude={"inspection_id", "created_at"})
+    for key in ("inspection_id", "thread_id", "created_at", "inputs"):
+        values["request"].pop(key, None)
+    for record in (values["usage"], *values["evidence"]):
+        record.pop("seconds")
+    return json.dumps(values, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def rejected_report(request: Mapping[str, Any], name: str, reason: str) -> InspectionReport:
+    """The record of a part that could not be inspected at all: not knowing is a verdict, never a gap in a count."""
+    return InspectionReport(
+        inspection_id=request["inspection_id"],
+        created_at=request["created_at"],
+        request=dict(request),
+        product=ProductInfo(name=request["product"], version=""),
+        inputs=(InputInfo(id="a1", modality="image", name=name, sha256=""),),
+        verdict="review",
+        decision=DecisionInfo(score=None, p_value=None, alpha=request.get("alpha"), threshold=None, reasons=(reason,)),
+        usage=UsageInfo(steps=0, model_calls=0, tokens=0, cost=0.0, seconds=0.0),
+        not_checked=("everything: the part was not inspected",),
+    )
+
+
+def round_numbers(values: Any) -> Any:
+    """Floats to six significant digits, so that the last bits of a matrix product do not make two records differ."""
+    if isinstance(values, float):
+        return float(f"{values:.6g}")
+    if isinstance(values, Mapping):
+        return {key: round_numbers(value) for key, value in values.items()}
+    if isinstance(values, Sequence) and not isinstance(values, str | bytes):
+        return [round_numbers(value) for value in values]
+    return values

@@ -1,0 +1,55 @@
+"""What is asked of an inspection."""
+
+import datetime
+import uuid
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from knowledge import Frozen
+
+
+class Budget(Frozen):
+    """What an inspection may cost; whatever is spent first ends it with `review`."""
+
+    steps: Annotated[int, Field(ge=1)] = 40
+    """Tool calls."""
+    model_calls: Annotated[int, Field(ge=1)] = 12
+    tokens: Annotated[int, Field(ge=1)] = 200_000
+    cost: Annotated[float, Field(ge=0)] = 1.0
+    """US dollars, by the model's price list; the embedded model costs nothing."""
+    seconds: Annotated[float, Field(gt=0)] = 300.0
+    """Of work, not counting the time while nothing ran."""
+
+
+class InspectionRequest(Frozen):
+    """One part, one product, and how to go about it."""
+
+    inspection_id: str = Field(default_factory=lambda: uuid.uuid4().hex)
+    thread_id: str = ""
+    created_at: str = Field(default_factory=lambda: datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"))
+    inputs: tuple[str, ...]
+    """Absolute paths."""
+    product: str
+    alpha: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """False-alarm rate; by default the product's."""
+    model: str = "embedded"
+    base_url: str | None = None
+    budget: Budget = Budget()
+    interrupt: bool = False
+    """Ask a person when the verdict is `review`."""
+
+    @property
+    def thread(self) -> str:
+        return self.thread_id or self.inspection_id
+
+    def asks_the_same(self, other: "InspectionRequest") -> bool:
+        """True when only the ids and the time of asking differ."""
+        ids = {"inspection_id", "thread_id", "created_at"}
+        return self.model_dump(exclude=ids) == other.model_dump(exclude=ids)
+
+
+def new_request(path: Path, product: str, **options: object) -> InspectionRequest:
+    """A request for one file."""
+    return InspectionRequest.model_validate({"inputs": (str(path.absolute()),), "product": product, **options})

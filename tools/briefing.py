@@ -1,0 +1,110 @@
+"""What a reasoner is told and shown: the four conditions, the evidence with its ids, and labelled panels.
+
+Task description, class context, normality rules and normal references (arXiv 2403.11083). Names of files and their
+metadata are never among it.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from knowledge import Product, question_for
+from tools.evidence import Compared, EvidenceLog, Examined, Failed, KnowledgeFound, Localized, RulesChecked, ViewsShown
+from tools.measuring import as_values, side_of
+from tools.reasoning import Panel
+from tools.views import RenderedView
+
+_SHOWN_REFERENCES = 2
+_SHOWN_CROPS = 3
+
+
+def reasoner_panels(log: EvidenceLog, view: RenderedView) -> tuple[Panel, ...]:
+    """References, the part, and crops of its regions, each with a label that text and picture share."""
+    references = [reference for _, shown in log.of(KnowledgeFound) for reference in shown.references]
+    panels = [
+        Panel(f"reference {letter}", "a normal part of this product", reference.image)
+        for letter, reference in zip("ABCDEFGH", references[:_SHOWN_REFERENCES], strict=False)
+    ]
+    panels.append(Panel("query", f"the part to judge, view {view.id}", view.image))
+    crops = [shown for _, shown in log.of(Examined)][:_SHOWN_CROPS]
+    panels += [
+        Panel(f"crop {number}", f"region {examined.region} of the query, enlarged", examined.crop.image)
+        for number, examined in enumerate(crops, start=1)
+    ]
+    return tuple(panels)
+
+
+def reasoner_briefing(
+    product: Product, log: EvidenceLog, view: RenderedView, panels: Sequence[Panel]
+) -> dict[str, Any]:
+    """The case in plain values; the same for every kind of reasoner."""
+    return {
+        "question": "assess",
+        "task": product.task,
+        "context": product.description,
+        "rules": [
+            {"id": rule.id, "text": rule.text, "severity": rule.severity, "question": question_for(rule)}
+            for rule in product.rules
+        ],
+        "defect_types": [defect.model_dump(mode="json") for defect in product.defect_types],
+        "panels": [{"label": panel.label, "caption": panel.caption} for panel in panels],
+        "view": {"id": view.id, "width": view.width, "height": view.height},
+        "part": _part(log, view),
+        "localization": _localization(log, view),
+        "regions": _regions(log),
+        "rule_checks": _rule_checks(log),
+        "failures": [{"evidence": id_, "reason": shown.reason} for id_, shown in log.of(Failed)],
+    }
+
+
+def _part(log: EvidenceLog, view: RenderedView) -> dict[str, Any]:
+    for id_, shown in log.of(ViewsShown):
+        if view in shown.views:
+            return {"evidence": id_, "measurements": _rounded(as_values(shown.part)), "unsuitable": shown.unsuitable}
+    return {}
+
+
+def _localization(log: EvidenceLog, view: RenderedView) -> dict[str, Any] | None:
+    for id_, shown in log.of(Localized):
+        if shown.view == view.id:
+            calibrated = shown.threshold is not None
+            numbers = {"score": shown.score, "p_value": shown.p_value, "alpha": shown.alpha}
+            return {"evidence": id_, **_rounded(numbers), "calibrated": calibrated, "promise": shown.promise}
+    return None
+
+
+def _regions(log: EvidenceLog) -> list[dict[str, Any]]:
+    located = {region.id: id_ for id_, shown in log.of(Localized) for region in shown.regions}
+    compared = {shown.region: (id_, shown) for id_, shown in log.of(Compared)}
+    measured = {record.shown.region: record.id for record in log.records if record.shown.kind == "measurement"}
+    described = []
+    for region in log.regions().values():
+        entry: dict[str, Any] = {
+            "id": region.id,
+            "evidence": [located[region.id]],
+            "peak": round(region.peak, 4),
+            "box": region.source_box.as_list(),
+        }
+        measurements = log.measurements(region.id)
+        if measurements is not None:
+            values = as_values(measurements)
+            entry["evidence"].append(measured[region.id])
+            entry["measurements"] = _rounded(values)
+            entry["side"] = side_of(values["centroid_x"], values["centroid_y"])
+        if region.id in compared:
+            id_, comparison = compared[region.id]
+            entry["evidence"].append(id_)
+            entry["compared"] = {"reference": comparison.reference, "difference": round(comparison.difference, 4)}
+        described.append(entry)
+    return described
+
+
+def _rule_checks(log: EvidenceLog) -> list[dict[str, Any]]:
+    return [
+        {"evidence": id_, "rule": result.id, "result": result.result, "reason": result.reason}
+        for id_, shown in log.of(RulesChecked)
+        for result in shown.results
+    ]
+
+
+def _rounded(values: dict[str, float]) -> dict[str, float]:
+    return {name: round(value, 4) for name, value in values.items()}

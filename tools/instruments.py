@@ -1,0 +1,308 @@
+"""The instruments of one inspection, each asked by id: what to look at, and what has been shown so far.
+
+An instrument never takes a path. It raises `ToolFailure` for what the world did, `ToolArgumentError` for an id that
+makes no sense, and everything else is a bug.
+"""
+
+import threading
+from collections import OrderedDict
+from typing import Any, TypedDict
+
+import numpy as np
+from langchain_core.language_models import BaseChatModel
+from numpy.typing import NDArray
+from PIL import Image
+
+from knowledge import ToolArgumentError, ToolFailure, check_rule
+from tools import prompts
+from tools.artifacts import ArtifactStore
+from tools.assessment import Assessment
+from tools.assets import Asset, decode_image, load_image
+from tools.briefing import reasoner_briefing, reasoner_panels
+from tools.evidence import (
+    Assessed,
+    Compared,
+    EvidenceLog,
+    Examined,
+    Failed,
+    KnowledgeFound,
+    Localized,
+    RegionMeasured,
+    RuleChecked,
+    RulesChecked,
+    Shown,
+    SimilarReference,
+    ViewsShown,
+)
+from tools.learned import LearnedProduct, LearnedProducts, window_of
+from tools.localization import Localization, blobs, heat_overlay
+from tools.measuring import as_values, measure_part, measure_region, pixel_size_of, side_of
+from tools.reasoning import ModelUse, NoAnswer, assess
+from tools.rendering import render_crop, render_image
+from tools.retrieval import retrieve
+from tools.views import Box, Region, RenderedView
+
+MAX_REGIONS = 8
+_BLANK_CONTRAST = 0.012
+"""Standard deviation of brightness, in shares of full white, below which a picture shows nothing (3 of 255 levels)."""
+
+_CACHED_LOCALIZATIONS = 16
+
+
+class InspectionState(TypedDict):
+    """What the instruments read of an inspection: plain values."""
+
+    product: str
+    alpha: float
+    inputs: list[dict[str, Any]]
+    """Assets."""
+    evidence: list[dict[str, Any]]
+
+
+class Outcome(TypedDict, total=False):
+    """What an instrument hands to the recorder."""
+
+    summary: str
+    shown: Shown
+    artifacts: tuple[str, ...]
+    use: ModelUse
+    sent_to: str
+    sent: tuple[str, ...]
+
+
+class Instruments:
+    """All instruments, over one store and one set of learned products, with a reasoner that is handed in."""
+
+    def __init__(
+        self, store: ArtifactStore, products: LearnedProducts, reasoner: BaseChatModel, *, remote: bool
+    ) -> None:
+        """`remote` says that the reasoner is reached over the network, so that what it is shown is recorded as sent."""
+        self._store = store
+        self._products = products
+        self._reasoner = reasoner
+        self._remote = remote
+        self._localizations: OrderedDict[tuple[str, str, str], Localization] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def render_asset(self, asset: str, state: InspectionState) -> Outcome:
+        """Render an asset to 2-D views and judge whether its quality allows an inspection."""
+        values = next((value for value in state["inputs"] if value["id"] == asset), None)
+        if values is None:
+            raise ToolArgumentError(f"there is no asset {asset!r}; known are {[v['id'] for v in state['inputs']]}")
+        known = Asset.model_validate(values)
+        content = self._store.get(f"{known.sha256}.bin")
+        pixels = decode_image(content, known.name, asset_id=asset, window=known.window).pixels
+        views = render_image(known, pixels, self._store)
+        part = measure_part(self._store.get_image(views[0].image))
+        unsuitable = _unsuitable(as_values(part))
+        shown = f"{known.width} x {known.height} pixels, {known.bits} bits"
+        return {
+            "summary": f"Asset {asset} rendered to {len(views)} view(s): {shown}. "
+            + (" ".join(unsuitable) or "Usable."),
+            "shown": ViewsShown(views=views, part=part, unsuitable=unsuitable),
+            "artifacts": tuple(view.image for view in views),
+        }
+
+    def localize_anomalies(self, asset: str, state: InspectionState) -> Outcome:
+        """Find where a part is unlike its normal references, with a calibrated p-value."""
+        learned = self._learned(state)
+        view = EvidenceLog.read(state["evidence"]).views_of(asset)[0]
+        result = self._localization(learned, view)
+        calibration, alpha = learned.localizer.calibration, state["alpha"]
+        promise, threshold = calibration.promise(alpha), calibration.threshold(alpha)
+        # Without a promised threshold the highest normal score seen still shows where to look; the verdict is review.
+        cut = threshold if promise.kept else (float(calibration.scores[-1]) if calibration.count else float("inf"))
+        heat = self._store.put_image(heat_overlay(result.map, cut if np.isfinite(cut) else float(result.map.max())))
+        regions = self._regions(view, result, cut)
+        p_value = calibration.p_value(result.score)
+        return {
+            "summary": f"View {view.id}: anomaly score {result.score:.3f}, p-value {p_value:.4f} "
+            f"({'at or below' if p_value <= alpha else 'above'} alpha {alpha:g}), "
+            f"{len(regions)} region(s) over threshold"
+            + "".join(f"; {region.id} at {region.source_box.as_list()}, peak {region.peak:.2f}" for region in regions),
+            "shown": Localized(
+                view=view.id,
+                score=result.score,
+                p_value=p_value,
+                alpha=alpha,
+                threshold=threshold if promise.kept else None,
+                promise=promise.sentence,
+                map=self._store.put_array(result.map),
+                heat=heat,
+                regions=regions,
+            ),
+            "artifacts": (heat, *(region.mask for region in regions)),
+        }
+
+    def retrieve_knowledge(self, asset: str, state: InspectionState) -> Outcome:
+        """Find the normal references most like a part, and the rules that apply to it."""
+        learned = self._learned(state)
+        view = EvidenceLog.read(state["evidence"]).views_of(asset)[0]
+        query = next(value["sha256"] for value in state["inputs"] if value["id"] == asset)
+        found = retrieve(learned, self._localization(learned, view).embedding, query)
+        references = tuple(
+            SimilarReference(
+                id=similar.reference.sha256[:12],
+                similarity=similar.similarity,
+                why=similar.why,
+                image=self._store.put_image(self._reference_pixels(learned, similar.reference.path)),
+            )
+            for similar in found.references
+        )
+        return {
+            "summary": f"{len(references)} most similar normal references"
+            + "".join(f"; {reference.id}, similarity {reference.similarity:.3f}" for reference in references)
+            + f". {len(found.rules)} normality rules apply: {', '.join(rule.id for rule in found.rules) or 'none'}.",
+            "shown": KnowledgeFound(view=view.id, references=references, rules=tuple(rule.id for rule in found.rules)),
+            "artifacts": tuple(reference.image for reference in references),
+        }
+
+    def measure_region(self, region: str, state: InspectionState) -> Outcome:
+        """Measure a region: area, length, contrast against its surroundings, place."""
+        log = EvidenceLog.read(state["evidence"])
+        measured = self._measure(self._learned(state), log, log.region(region))
+        values = as_values(measured)
+        return {
+            "summary": f"Region {region}: {values['area']:.0f} px ({values['area_share']:.2%} of the view) in the "
+            f"{side_of(values['centroid_x'], values['centroid_y'])}, elongation {values['elongation']:.1f}, "
+            f"contrast {values['contrast']:+.3f}",
+            "shown": RegionMeasured(region=region, measurements=measured),
+        }
+
+    def examine_region(self, region: str, state: InspectionState) -> Outcome:
+        """Look closer at a region: an enlarged crop, and one with stretched local contrast."""
+        log = EvidenceLog.read(state["evidence"])
+        known = log.region(region)
+        view = log.view(known.view_id)
+        box = _with_surroundings(known.box, view)
+        crop = render_crop(view, box, f"{region}.crop", self._store)
+        enhanced = render_crop(view, box, f"{region}.enhanced", self._store, enhance=True)
+        return {
+            "summary": f"Region {region} enlarged to {crop.width} x {crop.height} pixels, also with stretched contrast",
+            "shown": Examined(region=region, crop=crop, enhanced=enhanced),
+            "artifacts": (crop.image, enhanced.image),
+        }
+
+    def compare_with_reference(self, region: str, state: InspectionState) -> Outcome:
+        """Compare a region with the same place on the most similar normal reference."""
+        log = EvidenceLog.read(state["evidence"])
+        known = log.region(region)
+        view = log.view(known.view_id)
+        found = next((shown for _, shown in log.of(KnowledgeFound) if shown.view == view.id), None)
+        if found is None or not found.references:
+            raise ToolFailure(f"region {region} cannot be compared: no normal reference was retrieved")
+        nearest = found.references[0]
+        pixels = self._store.get_image(view.image)
+        reference = _resized(self._store.get_image(nearest.image), view.width, view.height)
+        mask = self._store.get_array(known.mask)
+        difference = float(pixels[mask].mean() - reference[mask].mean()) / 255
+        box = _with_surroundings(known.box, view)
+        crop, reference_crop = (self._store.put_image(image[box.slices]) for image in (pixels, reference))
+        return {
+            "summary": f"Region {region} is {abs(difference):.3f} {'brighter' if difference > 0 else 'darker'} "
+            f"than the same place on reference {nearest.id}",
+            "shown": Compared(
+                region=region, reference=nearest.id, difference=difference, crop=crop, reference_crop=reference_crop
+            ),
+            "artifacts": (crop, reference_crop),
+        }
+
+    def check_rules(self, asset: str, state: InspectionState) -> Outcome:
+        """Check every normality rule that can be measured."""
+        learned = self._learned(state)
+        log = EvidenceLog.read(state["evidence"])
+        view = log.views_of(asset)[0]
+        if log.localization(view.id) is None:
+            raise ToolFailure("the rules cannot be checked: the part was not localised")
+        part = next(as_values(shown.part) for _, shown in log.of(ViewsShown) if view in shown.views)
+        regions = [
+            as_values(self._measure(learned, log, region))
+            for region in log.regions().values()
+            if region.view_id == view.id
+        ]
+        results = [check_rule(rule, part, regions) for rule in learned.product.rules]
+        counts = {
+            outcome: sum(r.result == outcome for r in results) for outcome in ("passed", "violated", "not_checked")
+        }
+        return {
+            "summary": "Rules: "
+            + ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+            + "".join(f"; {result.id} violated" for result in results if result.result == "violated"),
+            "shown": RulesChecked(results=tuple(RuleChecked(**result._asdict()) for result in results)),
+        }
+
+    def reason_about_anomaly(self, asset: str, state: InspectionState) -> Outcome:
+        """Ask the reasoner for its judgement of the part, in typed claims that code can check."""
+        learned = self._learned(state)
+        log = EvidenceLog.read(state["evidence"])
+        view = log.views_of(asset)[0]
+        panels = reasoner_panels(log, view)
+        briefing = reasoner_briefing(learned.product, log, view, panels)
+        name = self._reasoner.get_name()
+        outcome = Outcome(sent_to=name, sent=tuple(panel.artifact for panel in panels)) if self._remote else Outcome()
+        try:
+            answer = assess(self._reasoner, briefing, panels, self._store)
+        except NoAnswer as failure:
+            return {**outcome, "summary": str(failure), "shown": Failed(reason=str(failure)), "use": failure.use}
+        assessment = Assessment.model_validate(answer.value)
+        return {
+            **outcome,
+            "summary": f"The reasoner's opinion is {assessment.opinion}, with {len(assessment.findings)} finding(s) and "
+            f"{len(assessment.claims)} claim(s)",
+            "shown": Assessed(model=name, assessment=assessment, prompt_version=prompts.REASONER_PROMPT_VERSION),
+            "use": answer.use,
+        }
+
+    def _learned(self, state: InspectionState) -> LearnedProduct:
+        return self._products.get(state["product"])
+
+    def _localization(self, learned: LearnedProduct, view: RenderedView) -> Localization:
+        """Computed once for a view's content and a product's fitted parts, whoever asks first."""
+        key = (learned.product.name, learned.localizer.manifest.tensors_sha256, view.image)
+        with self._lock:
+            if key not in self._localizations:
+                self._localizations[key] = learned.localizer.localize(self._store.get_image(view.image))
+                while len(self._localizations) > _CACHED_LOCALIZATIONS:
+                    self._localizations.popitem(last=False)
+            return self._localizations[key]
+
+    def _regions(self, view: RenderedView, result: Localization, threshold: float) -> tuple[Region, ...]:
+        return tuple(
+            Region(
+                id=f"{view.asset_id}.r{number}",
+                view_id=view.id,
+                box=blob.box,
+                source_box=view.box_to_source(blob.box),
+                mask=self._store.put_array(blob.mask),
+                peak=blob.peak,
+            )
+            for number, blob in enumerate(blobs(result.map, threshold, MAX_REGIONS), start=1)
+        )
+
+    def _measure(self, learned: LearnedProduct, log: EvidenceLog, region: Region) -> Any:
+        known = log.measurements(region.id)
+        if known is not None:
+            return known
+        view = log.view(region.view_id)
+        size = pixel_size_of(learned.product, view.source_pixels_per_pixel)
+        return measure_region(self._store.get_image(view.image), self._store.get_array(region.mask), size)
+
+    def _reference_pixels(self, learned: LearnedProduct, path: str) -> NDArray[np.uint8]:
+        return load_image(learned.folder / path, window=window_of(learned.product)).pixels
+
+
+def _unsuitable(part: dict[str, float]) -> tuple[str, ...]:
+    if part["contrast"] >= _BLANK_CONTRAST:
+        return ()
+    tone = "black" if part["brightness"] < 0.02 else "white" if part["brightness"] > 0.98 else "one even gray"
+    return (f"The picture shows nothing: it is {tone} all over; check the camera, the light and the file.",)
+
+
+def _with_surroundings(box: Box, view: RenderedView) -> Box:
+    return box.grown(max(16, max(box.width, box.height) // 3), view.width, view.height)
+
+
+def _resized(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    if pixels.shape[:2] == (height, width):
+        return pixels
+    return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC))

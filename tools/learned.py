@@ -1,0 +1,135 @@
+"""Products as the instruments need them: knowledge, references and fitted parts, loaded once a process."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from knowledge import Catalog, FittedPartError, Product, ProductError, ReferenceImage, ReferenceIndex
+from tools.assets import Limits, Window, load_image
+from tools.localization import Localizer, LocalizerSettings, Part, Progress, fit_localizer
+
+_SPLIT_FROM = 100
+"""From so many normal parts on, half of them are held out for calibration; below, they are held out in turn."""
+
+
+@dataclass(frozen=True)
+class LearnedProduct:
+    """Everything known of a product."""
+
+    product: Product
+    version: str
+    folder: Path
+    localizer: Localizer
+    index: ReferenceIndex[ReferenceImage]
+    """Over the references in the localiser's memory."""
+
+
+class LearnedProducts:
+    """Learned products under one home: `catalog/<name>` for knowledge, `models/<name>` for fitted parts."""
+
+    def __init__(self, home: Path, limits: Limits | None = None) -> None:
+        self.catalog = Catalog(home / "catalog")
+        self._models = home / "models"
+        self._limits = limits or Limits()
+        self._cache: dict[tuple[str, str, str], LearnedProduct] = {}
+        self._lock = threading.Lock()
+
+    def get(self, name: str) -> LearnedProduct:
+        """A product ready to inspect with; raises `ProductError` or `FittedPartError` saying what is missing."""
+        version = self.catalog.version(name)
+        manifest = self._models / name / "localizer.json"
+        stamp = str(manifest.stat().st_mtime_ns) if manifest.exists() else ""
+        with self._lock:
+            key = (name, version, stamp)
+            if key not in self._cache:
+                self._cache = {known: learned for known, learned in self._cache.items() if known[0] != name}
+                self._cache[key] = self._load(name, version)
+            return self._cache[key]
+
+    def learn(
+        self,
+        product: Product,
+        good: Sequence[Path],
+        held_out: Sequence[Path] = (),
+        settings: LocalizerSettings | None = None,
+        progress: Progress = lambda what, done, total: None,
+    ) -> LearnedProduct:
+        """Learn a product from pictures of normal parts, replacing what was learned before.
+
+        Without `held_out`, half of `good` is held out for calibration when there are many, else each in turn.
+        Every file is read before anything is written, so a damaged one leaves what was there untouched.
+        """
+        parts = _distinct([self._part(path, product) for path in good])
+        known = {part.sha256 for part in parts}
+        held = [
+            part for part in _distinct([self._part(path, product) for path in held_out]) if part.sha256 not in known
+        ]
+        if not parts:
+            raise ProductError(
+                f"{product.name}: there are no pictures of normal parts to learn from; give at least one"
+            )
+        if not held and len(parts) >= _SPLIT_FROM:
+            parts, held = _split(parts, (settings or LocalizerSettings()).seed)
+        localizer = fit_localizer([p.part for p in parts], [p.part for p in held], settings, progress)
+        self.catalog.write(product)
+        self.catalog.set_references(product.name, [part.path for part in (*parts, *held)])
+        localizer.save(self._models / product.name)
+        return self.get(product.name)
+
+    def _part(self, path: Path, product: Product) -> "_File":
+        loaded = load_image(path, self._limits, window=window_of(product))
+        return _File(loaded.asset.sha256, path, self._limits, window_of(product))
+
+    def _load(self, name: str, version: str) -> LearnedProduct:
+        product = self.catalog.load(name)
+        references = {reference.sha256: reference for reference in self.catalog.references(name)}
+        try:
+            localizer = Localizer.load(self._models / name)
+        except FittedPartError as error:
+            raise FittedPartError(f"product {name!r} cannot be inspected with: {error}") from error
+        learned = {*localizer.manifest.memory_parts, *localizer.manifest.calibration_parts}
+        normal = {sha for sha, reference in references.items() if reference.defect_type is None}
+        if learned != normal:
+            raise FittedPartError(
+                f"product {name!r}: its reference images have changed since it was learned; enroll it again"
+            )
+        items = [references[sha] for sha in localizer.manifest.memory_parts]
+        return LearnedProduct(
+            product, version, self.catalog.folder(name), localizer, ReferenceIndex(items, localizer.embeddings)
+        )
+
+
+class _File(NamedTuple):
+    """A picture on disk that is decoded when it is needed."""
+
+    sha256: str
+    path: Path
+    limits: Limits
+    window: Window | None
+
+    @property
+    def part(self) -> Part:
+        return Part(self.sha256, self.pixels)
+
+    def pixels(self) -> NDArray[np.uint8]:
+        return load_image(self.path, self.limits, window=self.window).pixels
+
+
+def window_of(product: Product) -> Window | None:
+    """The counts that are black and white on every picture of a product, where it says so."""
+    return None if product.window is None else Window(low=product.window[0], high=product.window[1])
+
+
+def _distinct(files: list[_File]) -> list[_File]:
+    return list({file.sha256: file for file in files}.values())
+
+
+def _split(files: list[_File], seed: int) -> tuple[list[_File], list[_File]]:
+    order = np.random.default_rng(seed).permutation(len(files))
+    half = (len(files) + 1) // 2
+    return [files[i] for i in order[:half]], [files[i] for i in order[half:]]
