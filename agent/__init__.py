@@ -3,30 +3,9 @@
 Importing it loads neither torch nor LangGraph; they come with the first name that needs them.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+import lazy_loader
 
-if TYPE_CHECKING:
-    from agent.inspection import Inspector
-    from agent.report import InspectionReport
-    from agent.request import Budget, InspectionRequest
-    from agent.settings import Settings
-
-_ROOM_OF = {
-    "Budget": "agent.request",
-    "InspectionReport": "agent.report",
-    "InspectionRequest": "agent.request",
-    "Inspector": "agent.inspection",
-    "Settings": "agent.settings",
-}
-
-__all__ = ["Budget", "InspectionReport", "InspectionRequest", "Inspector", "Settings"]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _ROOM_OF:
-        raise AttributeError(f"module 'agent' has no attribute {name!r}")
-    return getattr(import_module(_ROOM_OF[name]), name)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 
 def _check_neighbours() -> None:

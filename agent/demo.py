@@ -1,6 +1,5 @@
 """The demo: learn solar cells, inspect eight that were never seen, and show what was found."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,15 +9,13 @@ from agent.inspection import Inspector
 from agent.report import InspectionReport
 from agent.settings import Settings
 from agent.solar_cells import Cell, split_cells
-from knowledge import Catalog, write_atomically
+from knowledge import SHIPPED_PRODUCTS, read_product, write_atomically
 from tools import Progress
 
 PRODUCT = "solar_cell"
 SEED = 0
 LEARN = CALIBRATE = 100
 INSPECT_EACH = 4
-
-Report = Callable[[str, int, int], None]
 
 NOTE = (
     "Electroluminescence pictures from elpv-dataset (Deitsch et al. 2019; Buerhop-Lutz et al. 2018), "
@@ -38,14 +35,15 @@ class Inspected(NamedTuple):
 
 class DemoResult(NamedTuple):
     inspected: list[Inspected]
-    index: Path
+    overview: Path
+    """Page that links to the eight reports."""
 
 
 def run_demo(settings: Settings, out: Path, progress: Progress) -> DemoResult:
     """Learn and inspect under `<home>/demo`, apart from the user's own products; pages are written to `out`."""
     inspector = Inspector(settings.model_copy(update={"home": settings.home / "demo"}))
     cells = split_cells("mono", SEED, LEARN, CALIBRATE, INSPECT_EACH)
-    product = Catalog(Path("/nonexistent")).load(PRODUCT)
+    product = read_product(SHIPPED_PRODUCTS / PRODUCT / "product.yaml")
     inspector.enroll(
         product, [cell.path for cell in cells.learn], [cell.path for cell in cells.calibrate], progress=progress
     )
@@ -58,6 +56,6 @@ def run_demo(settings: Settings, out: Path, progress: Progress) -> DemoResult:
         inspected.append(Inspected(cell, report, page))
     progress("inspecting", len(chosen), len(chosen))
     rows = [IndexRow(item.report, item.page.relative_to(out).as_posix(), item.truth) for item in inspected]
-    index = out / "index.html"
-    write_atomically(index, index_page(rows, inspector.store, "Eight solar cells", NOTE).encode())
-    return DemoResult(inspected, index)
+    overview = out / "index.html"
+    write_atomically(overview, index_page(rows, inspector.store, "Eight solar cells", NOTE).encode())
+    return DemoResult(inspected, overview)

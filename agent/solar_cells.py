@@ -7,7 +7,7 @@ probability of being defective, as experts judged them: 0, 1/3, 2/3 or 1.
 import csv
 import importlib.util
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -62,6 +62,8 @@ def _shuffled(cells: list[Cell], random: np.random.Generator) -> list[Cell]:
 
 
 def _type(word: str) -> CellType:
-    if word not in ("mono", "poly"):
-        raise RequestError(f"elpv-dataset: expected cell type mono or poly, got {word!r}; install elpv-dataset again")
-    return word
+    for kind in get_args(CellType):
+        if word == kind:
+            known: CellType = kind
+            return known
+    raise RequestError(f"elpv-dataset: expected cell type mono or poly, got {word!r}; install elpv-dataset again")

@@ -18,7 +18,7 @@ from knowledge.errors import ProductError, StoreError
 from knowledge.files import write_atomically
 from knowledge.schema import Product, ReferenceImage
 
-SHIPPED = Path(__file__).parent / "products"
+SHIPPED_PRODUCTS = Path(__file__).parent / "products"
 """Products that come with the package; read-only."""
 
 MAX_YAML_BYTES = 1 << 20
@@ -27,7 +27,7 @@ MAX_YAML_BYTES = 1 << 20
 class Catalog:
     """Products under a writable root, with the shipped ones behind it; a product of the root hides a shipped one."""
 
-    def __init__(self, root: Path, shipped: Path = SHIPPED) -> None:
+    def __init__(self, root: Path, shipped: Path = SHIPPED_PRODUCTS) -> None:
         self.root = root
         self._shipped = shipped
 

@@ -44,6 +44,10 @@ class Backbone(Protocol):
         """(H, W, 3) RGB -> (3, h, w) float32, aspect kept, about `area` pixels."""
         ...
 
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """The network alone, as far as features need it; what the cost of localising is compared with."""
+        ...
+
     def features(self, images: Tensor) -> Features:
         """(B, 3, h, w) preprocessed pictures of one size -> their features."""
         ...

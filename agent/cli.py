@@ -1,0 +1,219 @@
+"""The command line. Results go to stdout, progress and messages to stderr; every command imports only what it runs.
+
+Exit codes: 0 normal (or done), 1 anomalous, 2 review, 3 input or usage error, 4 a bug of ours.
+"""
+
+import json
+import sys
+import traceback
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from knowledge import AnomalystError
+
+if TYPE_CHECKING:
+    from agent.inspection import Inspector
+    from agent.report import InspectionReport
+    from agent.settings import Settings
+
+EXIT_CODES = {"normal": 0, "anomalous": 1, "review": 2}
+EXIT_INPUT = 3
+EXIT_BUG = 4
+
+app = typer.Typer(
+    name="anomalyst",
+    help="Inspect parts: calibrated anomaly localisation, claims checked by code, a report an engineer can sign.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
+ProductName = Annotated[str, typer.Option("--product", "-p", help="Name of a learned product.")]
+
+
+@app.command()
+def demo(
+    out: Annotated[Path | None, typer.Option(help="Folder for the reports.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Learn real solar cells, inspect eight never seen, and show the reports."""
+    from agent.demo import NOTE, run_demo
+    from agent.terminal import demo_table, progress_bars, results
+
+    settings = load_settings()
+    with progress_bars() as progress:
+        result = run_demo(settings, out or settings.home / "demo" / "reports", progress)
+    if as_json:
+        rows = [{"cell": i.cell.path.name, "truth": i.truth, **_summary(i.report, i.page)} for i in result.inspected]
+        typer.echo(json.dumps({"cells": rows, "index": str(result.overview)}))
+        return
+    results().print(demo_table(result.inspected))
+    typer.echo(NOTE, err=True)
+    typer.echo(f"{result.overview}")
+
+
+@app.command()
+def enroll(
+    name: Annotated[str, typer.Argument(help="Name of the product.")],
+    good: Annotated[Path, typer.Option("--good", help="Folder with pictures of normal parts.")],
+    held_out: Annotated[Path | None, typer.Option(help="Folder with other normal parts, to calibrate on.")] = None,
+    spec: Annotated[Path | None, typer.Option(help="product.yaml with what experts know.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Learn a product from pictures of normal parts."""
+    from agent.enrolment import enrol, summary
+    from agent.terminal import progress_bars
+
+    inspector = _inspector()
+    with progress_bars() as progress:
+        learned = enrol(inspector, name, good, held_out, spec, progress)
+    facts = summary(learned)
+    if as_json:
+        typer.echo(json.dumps(facts))
+        return
+    typer.echo(f"learned {name}: {facts['references']} references; {facts['promise']}")
+    if not facts["promised"]:
+        typer.echo("inspections of this product end in review until it is enrolled with more normal parts", err=True)
+
+
+@app.command()
+def inspect(
+    paths: Annotated[list[Path], typer.Argument(help="Pictures of parts.")],
+    product: ProductName,
+    model: Annotated[str | None, typer.Option(help="embedded, openai:<model> or google_genai:<model>.")] = None,
+    base_url: Annotated[str | None, typer.Option(help="Address of an OpenAI-compatible server.")] = None,
+    alpha: Annotated[float | None, typer.Option(help="Accepted false-alarm rate; by default the product's.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the reports; by default under ANOMALYST_HOME.")] = None,
+    thread: Annotated[str, typer.Option(help="Go on with this inspection where it was broken off.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Inspect parts; the exit code is the worst verdict: 0 normal, 1 anomalous, 2 review, 3 input error."""
+    from agent.terminal import print_report, progress_bars
+
+    if thread and len(paths) > 1:
+        raise typer.BadParameter("one thread holds one inspection; give one path with --thread")
+    inspector = _inspector(model=model, base_url=base_url)
+    folder = out or inspector.settings.home / "reports"
+    worst = 0
+    with progress_bars(quiet=len(paths) == 1) as progress:
+        for done, path in enumerate(paths):
+            progress("inspecting", done, len(paths))
+            report, page, code = _inspect_one(inspector, path, product, alpha, thread, folder)
+            worst = max(worst, code)
+            if as_json:
+                typer.echo(report.model_dump_json())
+            elif code != EXIT_INPUT:
+                print_report(report, page, brief=len(paths) > 1)
+        progress("inspecting", len(paths), len(paths))
+    raise typer.Exit(worst)
+
+
+@app.command()
+def products(as_json: AsJson = False) -> None:
+    """List the products that are known, and what has been learned of them."""
+    from agent.enrolment import known_products
+    from agent.terminal import products_table, results
+
+    rows = known_products(load_settings().home)
+    if as_json:
+        typer.echo(json.dumps(rows))
+    else:
+        results().print(products_table(rows))
+
+
+@app.command()
+def schema(of: Annotated[Literal["report", "product"], typer.Argument(help="Which record.")] = "report") -> None:
+    """Print the JSON Schema of the report, or of product.yaml."""
+    from agent.report import report_schema
+    from knowledge import Product
+
+    typer.echo(json.dumps(report_schema() if of == "report" else Product.model_json_schema(), indent=1))
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Check this machine: packages, weights, home, keys."""
+    from agent.checkup import checkup
+    from agent.terminal import checkup_table, results
+
+    checks = checkup(load_settings())
+    if as_json:
+        typer.echo(json.dumps([check._asdict() for check in checks]))
+    else:
+        results().print(checkup_table(checks))
+    raise typer.Exit(EXIT_INPUT if any(check.state == "broken" for check in checks) else 0)
+
+
+def load_settings(**given: Any) -> "Settings":
+    """Settings from the arguments that were given, then the environment, then the defaults."""
+    from pydantic import ValidationError
+
+    from agent.settings import Settings
+    from knowledge import RequestError
+
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "__".join(str(part) for part in first["loc"]).upper()
+        raise RequestError(f"ANOMALYST_{name}: {first['msg']}, got {first['input']!r}") from error
+
+
+def main() -> None:
+    """Run the command line; the one place where errors become exit codes."""
+    _add_commands_of_other_floors()
+    try:
+        code = app(standalone_mode=False)
+    except typer.TyperException as error:
+        typer.echo(f"anomalyst: {error.format_message()}", err=True)
+        sys.exit(EXIT_INPUT)
+    except AnomalystError as error:
+        typer.echo(f"anomalyst: {error}", err=True)
+        sys.exit(EXIT_INPUT)
+    except typer.Abort:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(EXIT_INPUT)
+    except Exception:  # a bug of ours: loud, with its trace, under a code of its own
+        traceback.print_exc()
+        sys.exit(EXIT_BUG)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _inspect_one(
+    inspector: "Inspector", path: Path, product: str, alpha: float | None, thread: str, folder: Path
+) -> "tuple[InspectionReport, Path, int]":
+    """The report of one path, its page, and its exit code; a path that cannot be inspected gets a record too."""
+    from agent.report import rejected_report
+    from agent.request import new_request
+    from tools import clean_name
+
+    try:
+        report = inspector.inspect(path, product, alpha=alpha, thread_id=thread)
+    except AnomalystError as error:
+        typer.echo(f"anomalyst: {error}", err=True)
+        request = new_request(path, product, model=inspector.settings.model).model_dump(mode="json")
+        return rejected_report(request, clean_name(path.name), str(error)), folder, EXIT_INPUT
+    return report, inspector.write(report, folder / report.inspection_id), EXIT_CODES[report.verdict]
+
+
+def _summary(report: "InspectionReport", page: Path) -> dict[str, Any]:
+    finding = report.findings[0].title if report.findings else None
+    return {"verdict": report.verdict, "p_value": report.decision.p_value, "finding": finding, "page": str(page)}
+
+
+def _inspector(**given: Any) -> "Inspector":
+    from agent.inspection import Inspector
+
+    return Inspector(load_settings(**given))
+
+
+def _add_commands_of_other_floors() -> None:
+    """Floors above this one bring their commands by entry point, so that nothing here imports upwards."""
+    for entry in entry_points(group="anomalyst.commands"):
+        app.command(entry.name)(entry.load())

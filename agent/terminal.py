@@ -1,0 +1,86 @@
+"""What people see in a terminal: progress on stderr, tables and reports on stdout."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from agent.exports.markdown import markdown_text
+from agent.report import InspectionReport
+from tools import Progress as Tell
+
+if TYPE_CHECKING:
+    from agent.checkup import Check
+    from agent.demo import Inspected
+
+_COLOURS = {"normal": "green", "anomalous": "red", "review": "yellow"}
+
+
+def results() -> Console:
+    """Where results go; without a terminal as wide as its content needs."""
+    console = Console()
+    return console if console.is_terminal else Console(width=160)
+
+
+@contextmanager
+def progress_bars(*, quiet: bool = False) -> Iterator[Tell]:
+    """A bar for each kind of work, on stderr; `quiet` shows none."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    bars: dict[str, TaskID] = {}
+    with Progress(*columns, console=Console(stderr=True), disable=quiet) as progress:
+
+        def tell(what: str, done: int, total: int) -> None:
+            if what not in bars:
+                bars[what] = progress.add_task(what, total=total)
+            progress.update(bars[what], completed=done, total=total)
+
+        yield tell
+
+
+def print_report(report: InspectionReport, page: Path, *, brief: bool) -> None:
+    """One line for one part of many; the whole report for a single one."""
+    console = results()
+    if brief:
+        name = escape(report.inputs[0].name)
+        finding = escape(report.findings[0].title) if report.findings else "no finding"
+        p_value = "-" if report.decision.p_value is None else f"{report.decision.p_value:.4g}"
+        console.print(f"{_verdict(report)}  {name}  p = {p_value}  {finding}  {page}", soft_wrap=True, highlight=False)
+        return
+    console.print(Markdown(markdown_text(report)))
+    console.print(str(page), soft_wrap=True, highlight=False, markup=False)
+
+
+def demo_table(inspected: "Sequence[Inspected]") -> Table:
+    table = Table("cell", "truth", "verdict", "p-value", "main finding")
+    for item in inspected:
+        finding = item.report.findings[0].title if item.report.findings else "-"
+        p_value = "-" if item.report.decision.p_value is None else f"{item.report.decision.p_value:.4f}"
+        table.add_row(item.cell.path.name, item.truth, _verdict(item.report), p_value, escape(finding))
+    return table
+
+
+def products_table(rows: Sequence[dict[str, Any]]) -> Table:
+    table = Table("product", "version", "references", "calibrated on", "alpha", "rules", "state")
+    for row in rows:
+        facts = [str(row.get(key, "-")) for key in ("version", "references", "calibration", "alpha", "rules")]
+        state = row["state"] if row["state"] != "ready" or row["promised"] else row["promise"]
+        table.add_row(escape(row["product"]), *facts, escape(state))
+    return table
+
+
+def checkup_table(checks: "Sequence[Check]") -> Table:
+    colours = {"fine": "green", "absent": "yellow", "broken": "red"}
+    table = Table("what", "state", "found")
+    for check in checks:
+        table.add_row(check.what, f"[{colours[check.state]}]{check.state}[/]", escape(check.found))
+    return table
+
+
+def _verdict(report: InspectionReport) -> str:
+    return f"[{_COLOURS[report.verdict]}]{report.verdict}[/]"

@@ -1,0 +1,34 @@
+"""Commands of this floor; `agent.cli` finds them by entry point. Imports nothing heavy until one is run."""
+
+import json
+from typing import Annotated
+
+import typer
+
+
+def bench(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="DIR", help="Folder of MVTec-style sets, or `solar_cells` for the demo package's cells."
+        ),
+    ] = "solar_cells",
+    sets: Annotated[str, typer.Option(help="Names of sets, with commas; by default all.")] = "",
+    backbone: Annotated[str, typer.Option(help="Name of the backbone.")] = "efficientnet_lite0",
+    seed: Annotated[int, typer.Option(help="Draws splits and memories.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
+) -> None:
+    """Measure detection, localisation, false alarms and speed on folders of labelled parts."""
+    from agent.terminal import progress_bars, results
+    from evals.benchmark import run_benchmark
+    from evals.tables import benchmark_table, false_alarm_table, protocol_line
+
+    wanted = [name for name in sets.split(",") if name]
+    with progress_bars() as progress:
+        result = run_benchmark(source, wanted, backbone, seed, progress)
+    if as_json:
+        typer.echo(json.dumps(result))
+        return
+    results().print(benchmark_table(result))
+    results().print(false_alarm_table(result))
+    typer.echo(protocol_line(result))

@@ -1,0 +1,64 @@
+"""A benchmark's result as tables for people."""
+
+from typing import Any
+
+from rich.table import Table
+
+_COLUMNS = {
+    "image_auroc": "image AUROC",
+    "pixel_ap": "pixel AP",
+    "pixel_f1_max": "pixel F1-max",
+    "pixel_auroc": "pixel AUROC",
+    "aupro": "AUPRO",
+    "false_alarm": "false alarm",
+    "miss": "miss",
+    "seconds_per_image": "s / image",
+    "forward_ratio": "x forward",
+}
+
+
+def benchmark_table(result: dict[str, Any]) -> Table:
+    """A line a set, and the macro average."""
+    table = Table("set", "train", "test", *_COLUMNS.values(), title="Detection and localisation")
+    for row in result["sets"]:
+        table.add_row(row["name"], str(row["train"]), str(row["test"]), *_figures(row))
+    table.add_section()
+    table.add_row("macro", "", "", *_figures(result["macro"]))
+    return table
+
+
+def false_alarm_table(result: dict[str, Any]) -> Table:
+    """Realised error rates at each alpha, with exact binomial intervals."""
+    table = Table("set", "calibrated on", "alpha", "false alarms (95 %)", "misses (95 %)", title="Realised error rates")
+    for row in result["sets"]:
+        for rate in row["rates"]:
+            table.add_row(
+                row["name"],
+                f"{row['calibration_parts']}, {row['calibration_scheme']}",
+                f"{rate['alpha']:g}",
+                _rate(rate, "false_alarm", "normal_parts"),
+                _rate(rate, "miss", "anomalous_parts"),
+            )
+    return table
+
+
+def protocol_line(result: dict[str, Any]) -> str:
+    protocol = result["protocol"]
+    return (
+        f"Protocol: {protocol['backbone']} at {protocol['input_area']} input pixels, "
+        f"{protocol['memory_patches']} memory patches, seed {protocol['seed']}; "
+        f"scored at {protocol['scored_at']}; AUPRO {protocol['aupro']}; "
+        f"false alarm and miss at alpha {protocol['alphas'][0]:g}; "
+        f"time without decoding, {protocol['threads']} threads on {protocol['cores']} cores."
+    )
+
+
+def _figures(row: dict[str, Any]) -> list[str]:
+    return ["-" if row[key] is None else f"{row[key]:.3f}" for key in _COLUMNS]
+
+
+def _rate(rate: dict[str, Any], key: str, count: str) -> str:
+    if rate[key] is None:
+        return "not promised"
+    low, high = rate[f"{key}_interval"]
+    return f"{rate[key]:.3f} ({low:.3f} .. {high:.3f}) of {rate[count]}"
