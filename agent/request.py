@@ -5,9 +5,9 @@ import uuid
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
-from knowledge import Frozen
+from knowledge import Frozen, RequestError
 
 
 class Budget(Frozen):
@@ -51,5 +51,10 @@ class InspectionRequest(Frozen):
 
 
 def new_request(path: Path, product: str, **options: object) -> InspectionRequest:
-    """A request for one file."""
-    return InspectionRequest.model_validate({"inputs": (str(path.absolute()),), "product": product, **options})
+    """A request for one file; raises `RequestError` for an option that makes no sense."""
+    try:
+        return InspectionRequest.model_validate({"inputs": (str(path.absolute()),), "product": product, **options})
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise RequestError(f"{field}: {first['msg'][0].lower()}{first['msg'][1:]}, got {first['input']!r}") from error

@@ -30,17 +30,22 @@ def results() -> Console:
 
 @contextmanager
 def progress_bars(*, quiet: bool = False) -> Iterator[Tell]:
-    """A bar for each kind of work, on stderr; `quiet` shows none."""
+    """A bar for each kind of work, on stderr, from the first that is told of; `quiet` shows none."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    progress = Progress(*columns, console=Console(stderr=True), disable=quiet)
     bars: dict[str, TaskID] = {}
-    with Progress(*columns, console=Console(stderr=True), disable=quiet) as progress:
 
-        def tell(what: str, done: int, total: int) -> None:
-            if what not in bars:
-                bars[what] = progress.add_task(what, total=total)
-            progress.update(bars[what], completed=done, total=total)
+    def tell(what: str, done: int, total: int) -> None:
+        if what not in bars:
+            bars[what] = progress.add_task(what, total=total)
+            progress.start()
+        progress.update(bars[what], completed=done, total=total)
 
+    try:
         yield tell
+    finally:
+        if bars:
+            progress.stop()
 
 
 def print_report(report: InspectionReport, page: Path, *, brief: bool) -> None:

@@ -17,7 +17,8 @@ from PIL import Image
 from pydantic import Field
 
 from agent import Inspector, Settings
-from knowledge import DefectType, NormalityRule, Product
+from evals.simulated import PLATE, paint_plate, write_plates
+from knowledge import Product
 
 Pixels = NDArray[np.uint8]
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -30,20 +31,6 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         if name.startswith(("ANOMALYST_", "OPENAI_", "GOOGLE_", "GEMINI_", "LANGSMITH_", "LANGCHAIN_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("ANOMALYST_HOME", str(tmp_path / "home"))
-
-
-def paint_plate(seed: int, defect: str = "") -> Pixels:
-    """A brushed plate with two holes, (96, 128, 3); `scratch` or `spot` damages it."""
-    random = np.random.default_rng(seed)
-    rows, columns = np.mgrid[0:96, 0:128]
-    plate = 130 + 18 * np.sin(rows / 3) + random.normal(0, 5, (96, 128)) + random.uniform(-6, 6)
-    for x, y in ((32, 48), (96, 48)):
-        plate[(columns - x) ** 2 + (rows - y) ** 2 < 100] = 45
-    if defect == "scratch":
-        plate[(np.abs(rows - 20 - (columns - 60) * 0.3) < 2.5) & (columns > 50) & (columns < 110)] = 20
-    if defect == "spot":
-        plate[(columns - 20) ** 2 + (rows - 76) ** 2 < 90] = 235
-    return np.repeat(np.clip(plate, 0, 255).astype(np.uint8)[:, :, None], 3, axis=2)
 
 
 @pytest.fixture(scope="session")
@@ -63,34 +50,6 @@ def save() -> Callable[[Path, Pixels], Path]:
     return write
 
 
-PLATE = Product(
-    name="plate",
-    description="A brushed metal plate with two drilled holes, photographed from above.",
-    unit="mm",
-    pixel_size=0.5,
-    alpha=0.05,
-    rules=(
-        NormalityRule(id="P-1", text="The plate is not dark as a whole.", check="part.brightness > 0.2"),
-        NormalityRule(
-            id="P-2",
-            text="No dark scratch runs over the plate.",
-            severity="critical",
-            check="!regions.exists(r, r.contrast < -0.1 && r.elongation > 1.8)",
-        ),
-        NormalityRule(id="P-3", text="The plate is clean.", question="Is the plate clean?"),
-    ),
-    defect_types=(
-        DefectType(
-            name="scratch",
-            description="A long dark groove.",
-            severity="critical",
-            signature="region.contrast < -0.02 && region.elongation > 1.8",
-        ),
-        DefectType(name="stain", description="A bright spot.", severity="minor", signature="region.contrast > 0.02"),
-    ),
-)
-
-
 @pytest.fixture(scope="session")
 def product() -> Product:
     return PLATE
@@ -100,13 +59,7 @@ def product() -> Product:
 def learned_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home in which `plate` has been learned from 40 pictures; shared, so only to be read."""
     home = tmp_path_factory.mktemp("learned")
-    pictures = []
-    for seed in range(40):
-        path = home / "pictures" / f"good{seed:02d}.png"
-        path.parent.mkdir(exist_ok=True)
-        Image.fromarray(paint_plate(seed)).save(path)
-        pictures.append(path)
-    Inspector(Settings(home=home)).enroll(PLATE, pictures)
+    Inspector(Settings(home=home)).enroll(PLATE, write_plates(home / "pictures", 40))
     return home
 
 

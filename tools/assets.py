@@ -30,7 +30,7 @@ MEDIA_TYPES = {
 
 _DECODER_ERRORS = (
     *(OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, ZeroDivisionError, OverflowError),
-    *(EOFError, MemoryError, RuntimeError, AttributeError, struct.error, Image.DecompressionBombError),
+    *(EOFError, MemoryError, RuntimeError, AttributeError, struct.error),
 )
 """What Pillow, tifffile and imagecodecs raise on damaged files, as found by mutating them."""
 
@@ -180,6 +180,10 @@ def _decode(content: bytes, kind: str, limits: Limits, shown: str) -> _Decoded:
         return decode(content, kind, functools.partial(_check_size, limits=limits, shown=shown))
     except AssetError:
         raise
+    except Image.DecompressionBombError as error:
+        raise AssetError(
+            f"{shown}: has far more than the limit of {limits.max_pixels} pixels; scale it down"
+        ) from error
     except _DECODER_ERRORS as error:
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise AssetError(f"{shown}: the {kind} data is damaged ({reason}); export the picture again") from error

@@ -1,0 +1,56 @@
+# Every target sets up what it needs; a second run installs nothing.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test slow check format lint types floors bench figures installation clean
+
+help:           ## what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(STAMP) ## virtual environment and packages
+
+$(STAMP): pyproject.toml constraints.txt
+	@echo "setting up $(VENV): about two minutes and two gigabytes, once"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[demo,test,dev]'
+	@touch $(STAMP)
+
+demo: setup     ## learn real solar cells, inspect eight, write the reports
+	@$(BIN)/anomalyst demo
+
+test: setup     ## the default tests, under five minutes
+	@$(BIN)/python -m pytest -q
+
+slow: setup     ## the slow tests
+	@$(BIN)/python -m pytest -q -m slow
+
+format: setup
+	@$(BIN)/ruff format --check .
+
+lint: setup
+	@$(BIN)/ruff check .
+
+types: setup
+	@$(BIN)/mypy
+
+floors: setup
+	@$(BIN)/lint-imports
+
+check: format lint types floors test ## everything that must hold before a change lands
+
+bench: setup    ## detection on real solar cells, and on MVTec-style folders with DIR=...
+	@$(BIN)/anomalyst bench $(or $(DIR),solar_cells)
+
+figures: setup  ## durability under SIGKILL, overhead of the agent, cost of starting
+	@$(BIN)/python -m evals.durability
+	@$(BIN)/python -m evals.overhead
+
+installation: setup ## seconds and megabytes of an install into an empty environment
+	@$(BIN)/python -m evals.installation
+
+clean:          ## remove the virtual environment and caches
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
