@@ -101,7 +101,7 @@ def _finding(briefing: Briefing, region: Mapping[str, Any]) -> dict[str, Any]:
         "title": f"{title} in the {region['side']}",
         "defect_type": defect.name if defect else None,
         "severity": defect.severity if defect else "major",
-        "explanation": f"It covers {values['area_share']:.2%} of the view, is {abs(values['contrast']):.3f} {tone} than "
+        "explanation": f"The region covers {values['area_share']:.2%} of the view, is {abs(values['contrast']):.3f} {tone} than "
         f"its surroundings and {values['elongation']:.1f} times as long as wide; {why}.",
     }
 
@@ -114,19 +114,19 @@ def _region_claims(region: Mapping[str, Any]) -> list[dict[str, Any]]:
         _claim(
             "size",
             id_,
-            f"It covers {values['area_share']:.2%} of the view.",
+            f"The region covers {values['area_share']:.2%} of the view.",
             evidence[1:2],
             number=values["area_share"],
         ),
     ]
     if abs(values["contrast"]) >= 0.01:
         tone = "darker" if values["contrast"] < 0 else "brighter"
-        claims.append(_claim("colour", id_, f"It is {tone} than its surroundings.", evidence[1:2], word=tone))
+        claims.append(_claim("colour", id_, f"The region is {tone} than its surroundings.", evidence[1:2], word=tone))
     claims.append(
         _claim(
             "number",
             id_,
-            f"It is {values['elongation']:.1f} times as long as wide.",
+            f"The region is {values['elongation']:.1f} times as long as wide.",
             evidence[1:2],
             attribute="elongation",
             number=values["elongation"],

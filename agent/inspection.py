@@ -60,9 +60,9 @@ class Inspector:
         limits = Limits(max_bytes=self.settings.max_bytes, max_pixels=self.settings.max_pixels)
         self.products = LearnedProducts(self._home, limits)
         named = functools.cache(lambda: chat_model(self.settings.model, self.settings.base_url))
-        self._workshop = Workshop(self.store, self.products, planner or named(), reasoner or named(), limits)
+        self.workshop = Workshop(self.store, self.products, planner or named(), reasoner or named(), limits)
         remote = reasoner is not None or is_remote(self.settings.model)
-        self._instruments = Instruments(self.store, self.products, self._workshop.reasoner, remote=remote)
+        self.instruments = Instruments(self.store, self.products, self.workshop.reasoner, remote=remote)
 
     def enroll(
         self,
@@ -198,7 +198,7 @@ class Inspector:
     @asynccontextmanager
     async def _graph(self) -> AsyncIterator[Graph]:
         async with checkpointer(self._home / "threads.sqlite") as saver:
-            yield build_graph(self._workshop, self._instruments, saver)
+            yield build_graph(self.workshop, self.instruments, saver)
 
 
 @asynccontextmanager

@@ -22,7 +22,7 @@ PLATE = Product(
             id="P-2",
             text="No dark scratch runs over the plate.",
             severity="critical",
-            check="!regions.exists(r, r.contrast < -0.1 && r.elongation > 1.8)",
+            check="!regions.exists(r, r.contrast < -0.02 && r.elongation > 1.8)",
         ),
         NormalityRule(id="P-3", text="The plate is clean.", question="Is the plate clean?"),
     ),

@@ -128,7 +128,7 @@ def test_references_that_changed_since_are_refused_until_they_are_put_back(
         save(victim.parent / "new.png", plate(77))
     else:
         save(victim, plate(77))
-    with pytest.raises(FittedPartError, match="'part'.*have changed.*enroll it again"):
+    with pytest.raises(FittedPartError, match=r"'part'.*have changed.*enroll it again"):
         products.get("part")
     victim.write_bytes(content)
     (victim.parent / "new.png").unlink(missing_ok=True)
@@ -178,11 +178,9 @@ def test_a_damaged_picture_leaves_what_was_learned_untouched(products, pictures,
     before = tree(tmp_path / "home")
     damage(pictures[4])
     changed = PART.model_copy(update={"description": "Another part."})
+    good, held = (pictures[:3], pictures[3:]) if held_out else (pictures, [])
     with pytest.raises(AssetError):
-        if held_out:
-            products.learn(changed, pictures[:3], pictures[3:], SMALL)
-        else:
-            products.learn(changed, pictures, settings=SMALL)
+        products.learn(changed, good, held, SMALL)
     assert tree(tmp_path / "home") == before
     assert products.get("part") is learned
 

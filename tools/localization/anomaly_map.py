@@ -1,6 +1,6 @@
 """From patch distances to a calibrated anomaly map, and from the map to regions and a picture."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch.nn.functional as F  # noqa: N812
@@ -49,14 +49,30 @@ class Blob(NamedTuple):
 
 
 def blobs(anomaly_map: AnomalyMap, threshold: float, limit: int) -> tuple[Blob, ...]:
-    """Areas of the map above `threshold` (8-connected), the highest peak first, at most `limit`."""
-    labels = measure.label(anomaly_map > threshold, connectivity=2)
+    """Areas of the map above `threshold` (8-connected), the highest peak first, at most `limit`.
+
+    A strong defect lights up its surroundings, so an area is cut back to where the map is at least half its peak; what
+    falls apart then becomes several blobs.
+    """
     found = []
-    for area in measure.regionprops(labels, intensity_image=anomaly_map):
-        y0, x0, y1, x1 = (int(side) for side in area.bbox)
-        found.append(Blob(Box(x0=x0, y0=y0, x1=x1, y1=y1), labels == area.label, float(area.intensity_max)))
+    for area in measure.regionprops(
+        measure.label(anomaly_map > threshold, connectivity=2), intensity_image=anomaly_map
+    ):
+        core = area.image & (area.image_intensity >= max(threshold, area.intensity_max / 2))
+        found += [
+            _blob(part, area.bbox, anomaly_map) for part in measure.regionprops(measure.label(core, connectivity=2))
+        ]
     found.sort(key=lambda blob: (-blob.peak, blob.box.y0, blob.box.x0))
     return tuple(found[:limit])
+
+
+def _blob(part: Any, offset: tuple[int, ...], anomaly_map: AnomalyMap) -> Blob:
+    """A part of a cut-out that begins at `offset`, in the frame of the whole map."""
+    y0, x0, y1, x1 = (int(side) + int(offset[axis % 2]) for axis, side in enumerate(part.bbox))
+    box = Box(x0=x0, y0=y0, x1=x1, y1=y1)
+    mask = np.zeros(anomaly_map.shape, np.bool_)
+    mask[box.slices] = part.image
+    return Blob(box, mask, float(anomaly_map[mask].max()))
 
 
 def heat_overlay(anomaly_map: AnomalyMap, threshold: float) -> NDArray[np.uint8]:
@@ -67,7 +83,7 @@ def heat_overlay(anomaly_map: AnomalyMap, threshold: float) -> NDArray[np.uint8]
     level = np.clip(anomaly_map / max(threshold, 1e-6), 0.0, 2.0)
     stops = np.array([0.0, 0.6, 1.0, 1.5, 2.0])
     colours = np.array(
-        [[40, 60, 160, 0], [60, 120, 200, 40], [250, 210, 60, 120], [235, 90, 30, 170], [165, 0, 30, 190]],
+        [[40, 60, 160, 0], [60, 120, 200, 40], [250, 210, 60, 90], [235, 90, 30, 115], [175, 0, 30, 125]],
         dtype=np.float64,
     )
     channels = [np.interp(level, stops, colours[:, channel]) for channel in range(4)]

@@ -1,0 +1,238 @@
+"""Evidence -> verdict, as a table."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent.policy import Decision, decide
+from agent.verification import Verified
+from tools import (
+    Assessed,
+    Assessment,
+    Evidence,
+    EvidenceLog,
+    Failed,
+    FindingDraft,
+    KnowledgeFound,
+    Localized,
+    RenderedView,
+    RuleAnswer,
+    RulesChecked,
+    ViewsShown,
+)
+from tools.evidence import RuleChecked
+
+
+def views(asset: str = "a1", *unsuitable: str) -> ViewsShown:
+    view = RenderedView(
+        id=f"{asset}.v1", asset_id=asset, kind="image", width=9, height=9, image="i", source_width=9, source_height=9
+    )
+    return ViewsShown(views=(view,), part=(), unsuitable=unsuitable)
+
+
+def localized(p_value: float, asset: str = "a1", threshold: float | None = 3.0) -> Localized:
+    return Localized(
+        view=f"{asset}.v1",
+        score=5.0,
+        p_value=p_value,
+        alpha=0.05,
+        threshold=threshold,
+        promise="too few parts",
+        map="m",
+        heat="h",
+        regions=(),
+    )
+
+
+def rules(*results: str) -> RulesChecked:
+    checked: list[Any] = [
+        {"id": f"P-{number}", "text": f"Rule {number}.", "result": result, "reason": "r"}
+        for number, result in enumerate(results, start=1)
+    ]
+    return RulesChecked(results=tuple(RuleChecked(**values) for values in checked))
+
+
+def assessed(opinion: Any, *answers: str, **more: Any) -> Assessed:
+    said: list[Any] = [
+        {"rule": f"P-{number}", "answer": answer, "reason": "seen"} for number, answer in enumerate(answers, start=1)
+    ]
+    assessment = Assessment(
+        opinion=opinion, explanation="So I think.", rule_answers=tuple(RuleAnswer(**values) for values in said), **more
+    )
+    return Assessed(model="m", assessment=assessment, prompt_version="1")
+
+
+def claim(kind: str, subject: str, status: Any, checked: str = "") -> Verified:
+    return Verified(
+        id="c1", text="t", kind=kind, subject=subject, status=status, evidence=("e1",), source="m", checked=checked
+    )
+
+
+def log_of(*shown: Any) -> EvidenceLog:
+    return EvidenceLog(
+        Evidence(id=f"e{number}", tool="t", summary="s", shown=content) for number, content in enumerate(shown, start=1)
+    )
+
+
+def verdict(*shown: Any, claims: tuple[Verified, ...] = (), stopped: str = "") -> Decision:
+    return decide(log_of(*shown), claims, 0.05, stopped)
+
+
+LOOKS_NORMAL, LOOKS_ODD = localized(0.4), localized(0.02)
+KEPT, BROKEN, UNKNOWN = rules("passed"), rules("violated"), rules("not_checked")
+SAYS_NORMAL, SAYS_ODD, SAYS_UNSURE = assessed("normal"), assessed("anomalous"), assessed("unsure")
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        # everything speaks for the part
+        ((views(), LOOKS_NORMAL, KEPT, SAYS_NORMAL), "normal"),
+        ((views(), LOOKS_NORMAL, UNKNOWN, SAYS_NORMAL), "normal"),
+        ((views(), localized(0.0501), KEPT, SAYS_NORMAL), "normal"),
+        # the instrument speaks against it, whatever the reasoner says
+        ((views(), LOOKS_ODD, KEPT, SAYS_NORMAL), "anomalous"),
+        ((views(), LOOKS_ODD, KEPT, SAYS_UNSURE), "anomalous"),
+        ((views(), LOOKS_ODD, KEPT, SAYS_ODD), "anomalous"),
+        ((views(), localized(0.05), KEPT, SAYS_NORMAL), "anomalous"),
+        # a violated rule speaks against it, whatever else
+        ((views(), LOOKS_NORMAL, BROKEN, SAYS_NORMAL), "anomalous"),
+        ((views(), LOOKS_ODD, BROKEN, SAYS_NORMAL), "anomalous"),
+        ((views(), LOOKS_NORMAL, rules("passed", "not_checked", "violated"), SAYS_NORMAL), "anomalous"),
+        # a reasoner's doubt
+        ((views(), LOOKS_NORMAL, KEPT, SAYS_ODD), "review"),
+        ((views(), LOOKS_NORMAL, KEPT, SAYS_UNSURE), "review"),
+        ((views(), LOOKS_NORMAL, UNKNOWN, assessed("normal", "no")), "review"),
+        ((views(), LOOKS_NORMAL, UNKNOWN, assessed("normal", "yes", "cannot_tell")), "normal"),
+        ((views(), LOOKS_NORMAL, KEPT, SAYS_NORMAL, SAYS_ODD), "review"),
+        ((views(), LOOKS_NORMAL, KEPT, SAYS_UNSURE, SAYS_NORMAL), "review"),
+        # what could not be done, read or trusted
+        ((), "review"),
+        ((views(), KEPT, SAYS_NORMAL), "review"),
+        ((views(), LOOKS_NORMAL, KEPT), "review"),
+        ((views(), LOOKS_ODD, KEPT), "review"),
+        ((views("a1", "It is black."), LOOKS_NORMAL, KEPT, SAYS_NORMAL), "review"),
+        ((views("a1", "It is black."), LOOKS_ODD, BROKEN, SAYS_ODD), "review"),
+        ((views(), LOOKS_NORMAL, KEPT, SAYS_NORMAL, Failed(reason="no answer")), "review"),
+        ((views(), LOOKS_ODD, KEPT, SAYS_ODD, Failed(reason="no answer")), "review"),
+        ((views(), localized(0.4, threshold=None), KEPT, SAYS_NORMAL), "review"),
+        ((views(), localized(0.02, threshold=None), KEPT, SAYS_NORMAL), "review"),
+    ],
+)
+def test_the_table(shown, expected) -> None:
+    decision = verdict(*shown)
+    assert decision.verdict == expected
+    assert decision.reasons
+
+
+@pytest.mark.parametrize("looks", [LOOKS_NORMAL, LOOKS_ODD])
+def test_a_stopped_inspection_is_for_a_person(looks) -> None:
+    decision = verdict(views(), looks, KEPT, SAYS_NORMAL, stopped="the budget of 2 steps is spent")
+    assert decision.verdict == "review"
+    assert decision.reasons[0] == "The inspection did not finish: the budget of 2 steps is spent."
+
+
+SHOWN = st.sampled_from(
+    [
+        views(),
+        views("a1", "It is black."),
+        *(LOOKS_NORMAL, LOOKS_ODD, localized(0.4, threshold=None), localized(0.02, threshold=None)),
+        *(KEPT, BROKEN, UNKNOWN, Failed(reason="it broke")),
+    ]
+)
+SAID = st.lists(
+    st.builds(
+        assessed, st.sampled_from(["normal", "anomalous", "unsure"]), st.sampled_from(["yes", "no", "cannot_tell"])
+    ),
+    max_size=3,
+)
+CLAIMS = st.lists(
+    st.builds(
+        claim,
+        st.sampled_from(["rule", "presence"]),
+        st.sampled_from(["P-1", "a1.r1"]),
+        st.sampled_from(["supported", "refuted", "unverified"]),
+    ),
+    max_size=3,
+).map(tuple)
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.lists(SHOWN, max_size=6), SAID, CLAIMS, st.sampled_from(["", "the budget is spent"]))
+def test_no_reasoner_and_no_claim_ever_makes_a_bad_part_normal(shown, said, claims, stopped) -> None:
+    decision = verdict(*shown, *said, claims=claims, stopped=stopped)
+    if decision.verdict == "normal":
+        first = next(content for content in shown if isinstance(content, Localized))
+        assert first.threshold is not None
+        assert first.p_value > 0.05
+        assert BROKEN not in shown
+        assert not any(isinstance(content, Failed) for content in shown)
+        assert not any(content.unsuitable for content in shown if isinstance(content, ViewsShown))
+        assert said
+        assert all(content.assessment.opinion == "normal" for content in said)
+        assert not stopped
+    if decision.verdict == "anomalous":
+        assert BROKEN in shown or any(isinstance(content, Localized) and content.p_value <= 0.05 for content in shown)
+
+
+def test_a_review_says_both_the_doubt_and_what_speaks_against_the_part() -> None:
+    reasons = verdict(views(), LOOKS_ODD, BROKEN, Failed(reason="no answer")).reasons
+    assert any("no answer" in reason for reason in reasons)
+    assert any("0.02" in reason for reason in reasons)
+    assert any("P-1" in reason for reason in reasons)
+    assert any("No reasoner" in reason for reason in reasons)
+
+
+def test_the_same_doubt_is_said_once() -> None:
+    reasons = verdict(views(), LOOKS_NORMAL, SAYS_UNSURE, SAYS_UNSURE).reasons
+    assert len(reasons) == 1
+    assert "unsure: So I think." in reasons[0]
+
+
+def test_numbers_of_the_localiser_stand_in_the_decision() -> None:
+    decision = verdict(views(), LOOKS_ODD, KEPT, SAYS_NORMAL)
+    assert (decision.score, decision.p_value, decision.alpha, decision.threshold) == (5.0, 0.02, 0.05, 3.0)
+    nothing = verdict(views())
+    assert (nothing.score, nothing.p_value, nothing.alpha, nothing.threshold) == (None, None, 0.05, None)
+
+
+def test_a_no_that_a_measurement_refutes_carries_nothing() -> None:
+    refuted = claim("rule", "P-1", "refuted", "checked again: passed")
+    assert verdict(views(), LOOKS_NORMAL, KEPT, assessed("normal", "no"), claims=(refuted,)).verdict == "normal"
+
+
+@pytest.mark.xfail(
+    strict=True, reason="a claim refuted for its citation alone silences the answer to the rule's question"
+)
+def test_a_no_to_a_rule_that_nothing_measured_survives_a_wrong_citation() -> None:
+    refuted = claim("rule", "P-1", "refuted", "it cites evidence e99, which does not exist")
+    assert verdict(views(), LOOKS_NORMAL, UNKNOWN, assessed("normal", "no"), claims=(refuted,)).verdict == "review"
+
+
+@pytest.mark.xfail(strict=True, reason="only the first localisation of an inspection is looked at")
+@pytest.mark.parametrize(
+    ("second", "expected"),
+    [
+        ((localized(0.02, "a2"),), "anomalous"),
+        ((localized(0.4, "a2", threshold=None),), "review"),
+        ((), "review"),
+    ],
+    ids=["second is odd", "second promises nothing", "second was not localised"],
+)
+def test_every_view_of_the_part_counts(second, expected) -> None:
+    decision = verdict(views("a1"), views("a2"), localized(0.4, "a1"), *second, KEPT, SAYS_NORMAL)
+    assert decision.verdict == expected
+
+
+@pytest.mark.xfail(strict=True, reason="a planner that leaves check_rules out keeps a violated rule from being seen")
+def test_known_rules_that_were_never_checked_are_a_reason_for_review() -> None:
+    known = KnowledgeFound(view="a1.v1", references=(), rules=("P-1",))
+    assert verdict(views(), known, LOOKS_NORMAL, SAYS_NORMAL).verdict == "review"
+
+
+@pytest.mark.xfail(strict=True, reason="findings of a reasoner are not looked at by the policy")
+def test_a_reasoner_that_says_normal_and_names_a_defect_contradicts_itself() -> None:
+    finding = FindingDraft(region="a1.r1", title="Crack", severity="critical", explanation="A crack.")
+    assert verdict(views(), LOOKS_NORMAL, KEPT, assessed("normal", findings=(finding,))).verdict == "review"

@@ -1,0 +1,100 @@
+"""From a rule and measurements to a result."""
+
+import pytest
+
+from knowledge import DefectType, NormalityRule, check_rule, name_defect, question_for
+
+PART = {"brightness": 0.5, "area": 100.0}
+REGIONS = [{"area": 2.0, "contrast": -0.2}, {"area": 5.0, "contrast": 0.1}]
+
+
+def rule(check: str | None, question: str | None = None) -> NormalityRule:
+    return NormalityRule(id="P-1", text="No dark spot.", check=check, question=question)
+
+
+# --- by hand
+
+
+def test_a_rule_that_is_kept_and_one_that_is_broken() -> None:
+    kept = check_rule(rule("part.brightness > 0.4"), PART, REGIONS)
+    assert kept == ("P-1", "No dark spot.", "passed", "check: part.brightness > 0.4")
+    broken = check_rule(rule("!regions.exists(r, r.contrast < -0.1)"), PART, REGIONS)
+    assert broken.result == "violated"
+    assert broken.reason == "check: !regions.exists(r, r.contrast < -0.1)"
+
+
+def test_a_rule_without_regions_holds_for_every_region() -> None:
+    assert check_rule(rule("regions.all(r, r.area < 1.0)"), PART, []).result == "passed"
+    assert check_rule(rule("regions.exists(r, r.area > 0.0)"), PART, []).result == "violated"
+
+
+def test_a_rule_without_a_check_is_not_checked_and_says_so() -> None:
+    result = check_rule(rule(None), PART, REGIONS)
+    assert (result.result, result.reason) == ("not_checked", "the rule has no measurable check")
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        "part.missing > 1.0",
+        "part.brightness",
+        "part.brightness > 'bright'",
+        *(
+            pytest.param(
+                check, marks=pytest.mark.xfail(strict=True, reason="the inspection dies of IndexError and the like")
+            )
+            for check in ("regions[0].area < 3.0", "100 / size(regions) > 50", "int(part.area * 1e300) > 1")
+        ),
+    ],
+)
+def test_a_check_that_cannot_be_decided_is_not_checked_with_the_reason(check) -> None:
+    """Not knowing is a value: on a part without regions, none of these can be answered."""
+    result = check_rule(rule(check), PART, [])
+    assert result.result == "not_checked"
+    assert check in result.reason
+
+
+@pytest.mark.parametrize("check", ["part.brightness > 0.4", "!(part.brightness > 0.4)", "part.brightness < 0.4"])
+def test_a_measurement_that_is_no_number_neither_keeps_nor_breaks_a_rule(check) -> None:
+    assert check_rule(rule(check), {"brightness": float("nan")}, []).result == "not_checked"
+
+
+# --- questions
+
+
+def test_the_expert_s_question_is_asked_or_one_is_made_of_the_text() -> None:
+    assert question_for(rule(None, "Is it clean?")) == "Is it clean?"
+    assert question_for(rule(None)) == 'Is this rule kept: "No dark spot."?'
+
+
+# --- defect types
+
+SCRATCH = DefectType(name="scratch", description="x", signature="region.contrast < -0.1 && part.area > 50.0")
+STAIN = DefectType(name="stain", description="x", signature="region.contrast < 0.0")
+NAMELESS = DefectType(name="odd", description="x")
+LOST = DefectType(name="lost", description="x", signature="region.missing > 1.0")
+
+
+def test_the_first_signature_that_fits_names_the_defect() -> None:
+    found, why = name_defect([NAMELESS, LOST, SCRATCH, STAIN], REGIONS[0], PART)
+    assert found == SCRATCH
+    assert why == "it fits the signature of scratch: region.contrast < -0.1 && part.area > 50.0"
+    assert name_defect([STAIN, SCRATCH], REGIONS[0], PART)[0] == STAIN
+
+
+@pytest.mark.parametrize("types", [[], [NAMELESS], [SCRATCH, STAIN]])
+def test_a_region_that_fits_nothing_gets_no_name(types) -> None:
+    assert name_defect(types, REGIONS[1], PART) == (None, "it fits the signature of no known defect type")
+
+
+@pytest.mark.xfail(strict=True, reason="a signature that cannot be decided is passed over in silence")
+def test_a_signature_that_cannot_be_decided_is_mentioned() -> None:
+    found, why = name_defect([LOST], REGIONS[1], PART)
+    assert found is None
+    assert "lost" in why
+
+
+@pytest.mark.xfail(strict=True, reason="ZeroDivisionError comes through")
+def test_a_signature_that_divides_by_nothing_fits_nothing() -> None:
+    broken = DefectType(name="broken", description="x", signature="1 / int(part.zero) > 0")
+    assert name_defect([broken, STAIN], REGIONS[0], {"zero": 0.0})[0] == STAIN
