@@ -143,11 +143,11 @@ def test_a_white_square_is_found_measured_and_compared(bench) -> None:
     [region] = shown.regions
     assert region.peak == shown.score
     for found, painted in zip(region.box.as_list(), (80, 48, 104, 72), strict=True):
-        assert abs(found - painted) <= 12
+        assert abs(found - painted) <= 8
     mask = bench.store.get_array(region.mask)
     assert mask.dtype == bool
     assert mask.shape == bench.store.get_array(shown.map).shape == (96, 128)
-    assert (mask == (bench.store.get_array(shown.map) > shown.threshold)).all()
+    assert (mask == (bench.store.get_array(shown.map) >= region.peak / 2)).all()
 
     bench.do("retrieve_knowledge")
     values = as_values(bench.do("measure_region", region.id)["shown"].measurements)

