@@ -1,7 +1,7 @@
 """What an inspection has cost."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.request import Budget
@@ -18,6 +18,7 @@ def test_usage_is_summed_name_by_name() -> None:
     }
 
 
+@settings(max_examples=40, deadline=None)
 @given(COSTS, COSTS, COSTS)
 def test_the_order_in_which_costs_come_in_does_not_matter(one, two, three) -> None:
     assert add_usage(add_usage(one, two), three) == add_usage(add_usage({}, three), add_usage(two, one))

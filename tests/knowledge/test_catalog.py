@@ -8,7 +8,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from knowledge import SHIPPED_PRODUCTS, Catalog, Product, ProductError, StoreError, read_product
+from knowledge import SHIPPED_PRODUCTS, AnomalystError, Catalog, Product, ProductError, StoreError, read_product
 from knowledge.catalog import MAX_YAML_BYTES
 
 PLATE = Product.model_validate(
@@ -285,7 +285,7 @@ def test_what_is_written_is_read_again(catalog) -> None:
     assert os.listdir(catalog.root / "plate") == ["product.yaml"]
 
 
-Texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=60)
+Texts = st.text(st.characters(codec="utf-8", exclude_characters="\x85"), min_size=1, max_size=60)
 
 
 @given(
@@ -294,7 +294,7 @@ Texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_siz
     alpha=st.floats(1e-6, 1 - 1e-6),
     date=st.sampled_from(["2026-01-31", "no", "1e3", "null", "", "0x10", "~"]),
 )
-@settings(max_examples=60, deadline=None)
+@settings(derandomize=True, max_examples=60, deadline=None)
 def test_any_words_survive_the_way_to_the_disk_and_back(tmp_path_factory, description, rules, alpha, date) -> None:
     product = Product(
         name="plate",
@@ -304,6 +304,13 @@ def test_any_words_survive_the_way_to_the_disk_and_back(tmp_path_factory, descri
         provenance={"date": date},
     )
     catalog = Catalog(tmp_path_factory.getbasetemp() / "words")
+    catalog.write(product)
+    assert catalog.load("plate") == product
+
+
+@pytest.mark.xfail(strict=True, reason="PyYAML folds U+0085 into a space when it may write unicode")
+def test_a_next_line_character_survives_the_way_to_the_disk_and_back(catalog) -> None:
+    product = PLATE.model_copy(update={"description": "two\x85lines"})
     catalog.write(product)
     assert catalog.load("plate") == product
 
@@ -354,11 +361,12 @@ def test_references_never_land_outside_the_root(catalog, tmp_path, name) -> None
 
 
 @pytest.mark.xfail(strict=True, reason="FileNotFoundError and IsADirectoryError come through")
-@pytest.mark.parametrize("name", ["none.png", ""])
+@pytest.mark.parametrize("name", ["none.png", "folder.png"])
 def test_a_reference_that_cannot_be_read_is_named_and_nothing_is_dropped(catalog, tmp_path, name) -> None:
     catalog.write(PLATE)
     add(catalog, "normal/old.png", b"old")
-    with pytest.raises((ProductError, StoreError), match=name):
+    (tmp_path / "folder.png").mkdir()
+    with pytest.raises(AnomalystError, match=name):
         catalog.set_references("plate", [tmp_path / name])
     assert [reference.path for reference in catalog.references("plate")] == ["references/normal/old.png"]
 

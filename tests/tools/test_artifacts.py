@@ -71,7 +71,7 @@ def test_a_strided_picture_is_stored_like_its_copy(store) -> None:
 
 
 @given(st.binary(max_size=200), st.sampled_from(["png", "npy", "json", "bin"]))
-@settings(max_examples=40)
+@settings(derandomize=True, max_examples=40)
 def test_any_bytes_come_back_under_the_digest_of_their_content(tmp_path_factory, content, suffix) -> None:
     store = ArtifactStore(tmp_path_factory.getbasetemp() / "shared-artifacts")
     artifact = store.put(content, suffix)
@@ -189,7 +189,7 @@ def test_a_name_that_is_no_id_of_ours_leads_nowhere(store, name) -> None:
 
 
 @given(st.text(alphabet=st.sampled_from("ba0./\\~\n\0g%"), max_size=80))
-@settings(max_examples=150)
+@settings(derandomize=True, max_examples=150)
 def test_no_text_leads_out_of_the_root(name) -> None:
     root = Path("/artifacts")
     try:

@@ -88,14 +88,16 @@ def raw_tiff(tags: dict[int, int], data: bytes, offsets: int = 273) -> bytes:
     return struct.pack("<2sHIH", b"II", 42, 8, len(tags)) + entries + bytes(4) + data
 
 
-def taller(content: bytes, height: int) -> bytes:
-    """A little-endian TIFF whose header claims `height` rows."""
+def with_tag(content: bytes, tag: int, *, count: int | None = None, value: int | None = None) -> bytes:
+    """A little-endian TIFF with another count or value in one of its tags."""
     changed = bytearray(content)
     (page,) = struct.unpack_from("<I", changed, 4)
-    (count,) = struct.unpack_from("<H", changed, page)
-    entries = range(page + 2, page + 2 + 12 * count, 12)
-    place = next(at for at in entries if struct.unpack_from("<H", changed, at) == (257,))
-    struct.pack_into("<I", changed, place + 8, height)
+    (length,) = struct.unpack_from("<H", changed, page)
+    entries = range(page + 2, page + 2 + 12 * length, 12)
+    place = next(at for at in entries if struct.unpack_from("<H", changed, at) == (tag,))
+    for offset, number in ((4, count), (8, value)):
+        if number is not None:
+            struct.pack_into("<I", changed, place + offset, number)
     return bytes(changed)
 
 
@@ -633,9 +635,12 @@ def test_a_truncated_file_is_refused_wherever_it_was_cut(kind) -> None:
                     "8-bit tiff without its second strip",
                     raw_tiff({256: 64, 257: 128, 258: 8, 278: 64, 279: 4096}, b"\7" * 4096),
                 ),
-                ("16-bit tiff without its last strips", taller(tiff(RAMP, rowsperstrip=10), 80)),
-                ("deflate tiff without its last strips", taller(tiff(RAMP, compression="zlib", rowsperstrip=10), 80)),
-                ("tiff without its last tiles", taller(tiff(RAMP, tile=(16, 16)), 80)),
+                ("16-bit tiff without its last strips", with_tag(tiff(RAMP, rowsperstrip=10), 257, value=80)),
+                (
+                    "deflate tiff without its last tiles",
+                    with_tag(tiff(RAMP, compression="zlib", tile=(16, 16)), 257, value=80),
+                ),
+                ("tiff without its last tiles", with_tag(tiff(RAMP, tile=(16, 16)), 257, value=80)),
             )
         ),
     ],
@@ -748,7 +753,7 @@ def test_a_name_is_cleaned_before_it_is_shown(name, shown, tmp_path: Path) -> No
 
 
 @given(st.text(max_size=200))
-@settings(max_examples=60)
+@settings(derandomize=True, max_examples=60)
 def test_a_clean_name_can_be_printed_and_encoded(name: str) -> None:
     shown = clean_name(name)
     assert shown.isprintable()
@@ -900,6 +905,14 @@ def test_an_odd_file_makes_no_noise(content, capfd, caplog) -> None:
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
+@pytest.mark.xfail(
+    strict=True, reason="warnings are silenced around Pillow only; here tifffile subtracts unsigned counts"
+)
+def test_a_tiff_with_two_thousand_bit_depths_is_refused_without_a_warning() -> None:
+    with pytest.raises(AssetError):
+        decode_image(with_tag(encoded(noise(48, 64), "TIFF"), 258, count=2051, value=143), "x")
+
+
 @pytest.mark.xfail(strict=True, reason="Pillow puts the address of a buffer into its message, and we pass it on")
 @pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"RIFF\x04\0\0\0WEBP"])
 def test_the_same_damage_gets_the_same_words(content) -> None:
@@ -914,7 +927,7 @@ def test_the_same_damage_gets_the_same_words(content) -> None:
     ),
     rest=st.binary(max_size=200),
 )
-@settings(max_examples=150)
+@settings(derandomize=True, max_examples=150)
 def test_a_true_first_mark_and_rubbish_after_it_is_refused(start: bytes, rest: bytes) -> None:
     with pytest.raises(AssetError):
         decode_image(start + rest, "x")

@@ -121,7 +121,7 @@ def boxes(draw: st.DrawFn, width: int = 60, height: int = 40) -> Box:
 
 
 @given(outer=boxes())
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(derandomize=True, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_the_corners_of_a_crop_are_the_corners_of_its_box(show, store, outer) -> None:
     crop = render_crop(show(noise(40, 60)), outer, "c", store)
     assert crop.point_to_source(0, 0) == pytest.approx((outer.x0, outer.y0))
@@ -132,7 +132,7 @@ def test_the_corners_of_a_crop_are_the_corners_of_its_box(show, store, outer) ->
 
 
 @given(outer=boxes(), data=st.data())
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(derandomize=True, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_a_crop_of_a_crop_of_a_scaled_view_maps_to_the_source(show, store, outer, data) -> None:
     whole = show(noise(40, 60)).model_copy(update={"to_source": (2.5, 0.0, 0.0, 0.0, 3.0, 0.0), "source_width": 150})
     crop = render_crop(whole, outer, "c", store)

@@ -113,7 +113,7 @@ def exact(some: Box, across: Fraction, down: Fraction) -> Box:
 
 @SHRINKS
 @given(data=st.data(), shown=scaled_views())
-@settings(max_examples=100)
+@settings(derandomize=True, max_examples=100)
 def test_a_box_of_the_view_becomes_the_smallest_source_box_that_covers_it(data, shown) -> None:
     some = data.draw(boxes_in(shown.width, shown.height))
     scale = Fraction(shown.source_width, shown.width), Fraction(shown.source_height, shown.height)
@@ -122,7 +122,7 @@ def test_a_box_of_the_view_becomes_the_smallest_source_box_that_covers_it(data, 
 
 @SHRINKS
 @given(data=st.data(), shown=scaled_views())
-@settings(max_examples=100)
+@settings(derandomize=True, max_examples=100)
 def test_a_box_of_the_source_becomes_the_smallest_view_box_that_covers_it(data, shown) -> None:
     some = data.draw(boxes_in(shown.source_width, shown.source_height))
     scale = Fraction(shown.width, shown.source_width), Fraction(shown.height, shown.source_height)
@@ -131,7 +131,7 @@ def test_a_box_of_the_source_becomes_the_smallest_view_box_that_covers_it(data, 
 
 @SHRINKS
 @given(data=st.data(), shown=scaled_views())
-@settings(max_examples=100)
+@settings(derandomize=True, max_examples=100)
 def test_the_way_there_and_back_covers_where_it_began(data, shown) -> None:
     mine = data.draw(boxes_in(shown.width, shown.height))
     assert covers(shown.box_from_source(shown.box_to_source(mine)), mine)
@@ -140,7 +140,7 @@ def test_the_way_there_and_back_covers_where_it_began(data, shown) -> None:
 
 
 @given(data=st.data(), shown=scaled_views())
-@settings(max_examples=100)
+@settings(derandomize=True, max_examples=100)
 def test_a_mapped_box_is_never_empty_and_never_leaves_its_picture(data, shown) -> None:
     there = shown.box_to_source(data.draw(boxes_in(shown.width, shown.height)))
     assert 0 <= there.x0 < there.x1 <= shown.source_width
@@ -154,7 +154,7 @@ Numbers = st.floats(-50, 50).map(lambda value: round(value, 3))
 
 
 @given(st.tuples(*[Numbers] * 6), st.floats(-5000, 5000), st.floats(-5000, 5000))
-@settings(max_examples=100)
+@settings(derandomize=True, max_examples=100)
 def test_a_point_comes_back_through_any_map_that_can_be_inverted(to_source, x, y) -> None:
     a, b, _, d, e, _ = to_source
     assume(abs(a * e - b * d) > 0.01)
@@ -163,7 +163,7 @@ def test_a_point_comes_back_through_any_map_that_can_be_inverted(to_source, x, y
 
 
 @given(st.data(), st.integers(0, 80))
-@settings(max_examples=50)
+@settings(derandomize=True, max_examples=50)
 def test_a_grown_box_covers_the_box_and_stays_in_the_image(data, margin) -> None:
     some = data.draw(boxes_in(60, 40))
     grown = some.grown(margin, 60, 40)

@@ -100,9 +100,9 @@ class EfficientNetLite0:
         fine = F.avg_pool2d(fine, 3, stride=1, padding=1)
         coarse = F.avg_pool2d(coarse, 3, stride=1, padding=1)
         coarse = F.interpolate(coarse, size=fine.shape[-2:], mode="bilinear", align_corners=False)
-        patches = torch.cat([fine, coarse], dim=1).contiguous()
-        flat = patches.flatten(2)
-        return Features(patches, torch.cat([flat.mean(2), flat.std(2)], dim=1))
+        patches = torch.cat([fine, coarse], dim=1)
+        deviation, mean = torch.std_mean(patches, dim=(2, 3))
+        return Features(patches, torch.cat([mean, deviation], dim=1))
 
     @torch.inference_mode()
     def forward(self, images: Tensor) -> list[Tensor]:
