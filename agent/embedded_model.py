@@ -90,10 +90,17 @@ def _briefing(messages: Sequence[BaseMessage]) -> Briefing | None:
     for message in reversed(messages):
         for text in _texts(message):
             _, title, rest = text.partition(BRIEFING_TITLE)
-            if title:
-                briefing: Briefing = json.loads(rest)
+            briefing = _json(rest) if title else None
+            if isinstance(briefing, dict) and briefing.get("question") in ("plan", "assess"):
                 return briefing
     return None
+
+
+def _json(text: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
 
 
 def _texts(message: BaseMessage) -> list[str]:

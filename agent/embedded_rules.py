@@ -59,7 +59,7 @@ def assess(briefing: Briefing) -> dict[str, Any]:
     looked_at = [region for region in regions if "measurements" in region]
     claims = [claim for region in looked_at for claim in _region_claims(region)]
     if localized is not None and localized["calibrated"]:
-        claims.append(_count_claim(briefing, len(regions)))
+        claims.append(_count_claim(briefing, localized["count"]))
     claims += [_rule_claim(check) for check in briefing["rule_checks"] if check["result"] != "not_checked"]
     return {
         "opinion": _opinion(briefing),

@@ -62,7 +62,7 @@ class Inspector:
         named = functools.cache(lambda: chat_model(self.settings.model, self.settings.base_url))
         self.workshop = Workshop(self.store, self.products, planner or named(), reasoner or named(), limits)
         remote = reasoner is not None or is_remote(self.settings.model)
-        self.instruments = Instruments(self.store, self.products, self.workshop.reasoner, remote=remote)
+        self.instruments = Instruments(self.store, self.products, self.workshop.reasoner, remote=remote, limits=limits)
 
     def enroll(
         self,

@@ -1,8 +1,13 @@
 """Names -> chat models. The only file that knows vendors."""
 
+import functools
 import os
+from typing import Any
 
+from langchain_core.exceptions import ModelError, OutputParserException
 from langchain_core.language_models import BaseChatModel
+from langchain_core.outputs import ChatResult
+from pydantic import SecretStr, ValidationError
 
 from agent.embedded_model import EmbeddedModel
 from knowledge import RequestError
@@ -11,6 +16,16 @@ TIMEOUT_SECONDS = 60.0
 RETRIES = 2
 
 _KEYS = {"openai": ("OPENAI_API_KEY",), "google_genai": ("GOOGLE_API_KEY", "GEMINI_API_KEY")}
+
+_REPLIES_NOT_UNDERSTOOD = (AttributeError, TypeError, LookupError, ValueError, OSError)
+"""What the clients raise, besides their own errors, when a server answers something that is not in its protocol."""
+
+
+def _as_model_error(error: Exception) -> Exception:
+    """Bad structured replies keep their kind, for they can be repaired; the rest becomes a `ModelError`."""
+    if isinstance(error, ModelError | ValidationError | OutputParserException):
+        return error
+    return ModelError(f"{type(error).__name__}: {error}")
 
 
 def is_remote(name: str) -> bool:
@@ -30,13 +45,42 @@ def chat_model(name: str, base_url: str | None = None) -> BaseChatModel:
     return _openai(model, base_url) if vendor == "openai" else _google(model, base_url)
 
 
-def _openai(model: str, base_url: str | None) -> BaseChatModel:
+@functools.cache
+def openai_class() -> type[BaseChatModel]:
+    """LangChain's client of OpenAI's protocol; every failure of it comes out as a `ModelError`."""
     from langchain_openai import ChatOpenAI
-    from pydantic import SecretStr
+    from openai import OpenAIError
 
+    class GuardedChatOpenAI(ChatOpenAI):
+        def _generate(self, *arguments: Any, **options: Any) -> ChatResult:
+            try:
+                return super()._generate(*arguments, **options)
+            except (OpenAIError, *_REPLIES_NOT_UNDERSTOOD) as error:
+                raise _as_model_error(error) from error
+
+    return GuardedChatOpenAI
+
+
+@functools.cache
+def google_class() -> type[BaseChatModel]:
+    """LangChain's client of Gemini; every failure of it comes out as a `ModelError`."""
+    from langchain_google_genai import ChatGoogleGenerativeAI
+    from langchain_google_genai.chat_models import ChatGoogleGenerativeAIError
+
+    class GuardedChatGoogle(ChatGoogleGenerativeAI):
+        def _generate(self, *arguments: Any, **options: Any) -> ChatResult:
+            try:
+                return super()._generate(*arguments, **options)
+            except (ChatGoogleGenerativeAIError, *_REPLIES_NOT_UNDERSTOOD) as error:
+                raise _as_model_error(error) from error
+
+    return GuardedChatGoogle
+
+
+def _openai(model: str, base_url: str | None) -> BaseChatModel:
     # A local server wants no key, the client insists on one.
     key = SecretStr(os.environ.get("OPENAI_API_KEY") or "none")
-    return ChatOpenAI(
+    return openai_class()(
         model=model,
         base_url=base_url,
         api_key=key,
@@ -49,11 +93,8 @@ def _openai(model: str, base_url: str | None) -> BaseChatModel:
 
 
 def _google(model: str, base_url: str | None) -> BaseChatModel:
-    from langchain_google_genai import ChatGoogleGenerativeAI
-    from pydantic import SecretStr
-
     key = os.environ.get("GOOGLE_API_KEY") or os.environ.get("GEMINI_API_KEY") or "none"
-    return ChatGoogleGenerativeAI(
+    return google_class()(
         model=model,
         base_url=base_url,
         api_key=SecretStr(key),

@@ -20,7 +20,7 @@ from agent.policy import Decision, Verdict, decide
 from agent.record import build_report
 from agent.request import InspectionRequest
 from agent.state import State, Usage
-from agent.verification import ClaimVerifier, Verified
+from agent.verification import ClaimVerifier
 from knowledge import Frozen
 from tools import (
     ArtifactStore,
@@ -196,8 +196,8 @@ async def verify(workshop: Workshop, state: State) -> Update:
 
 async def judge(workshop: Workshop, state: State) -> Update:
     """Apply the policy."""
-    claims = [Verified.model_validate(claim) for claim in state["claims"]]
-    decision = decide(EvidenceLog.read(state["evidence"]), claims, state["alpha"], state["stopped"])
+    rules = [rule.id for rule in workshop.products.get(state["product"]).product.rules]
+    decision = decide(EvidenceLog.read(state["evidence"]), state["alpha"], state["stopped"], rules)
     value = decision.model_dump(mode="json")
     return {"decision": value, "events": [_event("verdict", **value)]}
 

@@ -5,12 +5,11 @@
 - A reasoner can turn `normal` into `review`; it can never turn `anomalous` into `normal`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal
 
-from agent.verification import Verified
 from knowledge import Frozen
-from tools import Assessed, EvidenceLog, Failed, Localized, RulesChecked, ViewsShown
+from tools import Assessed, EvidenceLog, Failed, Localized, RuleChecked, RulesChecked, ViewsShown
 
 Verdict = Literal["normal", "anomalous", "review"]
 
@@ -26,87 +25,86 @@ class Decision(Frozen):
     reasons: tuple[str, ...]
 
 
-def decide(log: EvidenceLog, claims: Sequence[Verified], alpha: float, stopped: str) -> Decision:
-    """Apply the policy to all evidence of an inspection."""
-    localized = next((shown for _, shown in log.of(Localized)), None)
+def decide(log: EvidenceLog, alpha: float, stopped: str, rules: Collection[str] = ()) -> Decision:
+    """Apply the policy to all evidence of an inspection; `rules` are the ids of those that the product has."""
+    localized = [shown for _, shown in log.of(Localized)]
     against = _against(log, localized)
-    doubts = _doubts(log, localized, claims, stopped, found_anomalous=bool(against))
+    doubts = [*_unfinished(log, localized, stopped, rules), *([] if against else _objections(log))]
     if doubts:
         verdict: Verdict = "review"
-        reasons = (*doubts, *against)
+        reasons = (*dict.fromkeys(doubts), *against)
     elif against:
         verdict, reasons = "anomalous", against
     else:
         verdict, reasons = "normal", _in_favour(log, localized)
+    worst = min(localized, key=lambda shown: (shown.p_value, -shown.score), default=None)
     return Decision(
         verdict=verdict,
-        score=localized.score if localized else None,
-        p_value=localized.p_value if localized else None,
+        score=worst.score if worst else None,
+        p_value=worst.p_value if worst else None,
         alpha=alpha,
-        threshold=localized.threshold if localized else None,
+        threshold=worst.threshold if worst else None,
         reasons=reasons,
     )
 
 
-def _against(log: EvidenceLog, localized: Localized | None) -> tuple[str, ...]:
+def _against(log: EvidenceLog, localized: Sequence[Localized]) -> tuple[str, ...]:
     """Reasons to call the part anomalous."""
-    reasons = []
-    if localized is not None and localized.threshold is not None and localized.p_value <= localized.alpha:
-        reasons.append(
-            f"A normal part looks this unusual with probability {localized.p_value:.3g}, "
-            f"at or below the accepted false-alarm rate of {localized.alpha:g}."
-        )
-    for _, shown in log.of(RulesChecked):
-        reasons += [
-            f"Rule {result.id} is violated: {result.text}" for result in shown.results if result.result == "violated"
-        ]
+    reasons = [
+        f"A normal part looks this unusual with probability {shown.p_value:.3g}, "
+        f"at or below the accepted false-alarm rate of {shown.alpha:g}."
+        for shown in localized
+        if shown.threshold is not None and shown.p_value <= shown.alpha
+    ]
+    reasons += [f"Rule {rule.id} is violated: {rule.text}" for rule in _rules(log) if rule.result == "violated"]
     return tuple(reasons)
 
 
-def _doubts(
-    log: EvidenceLog, localized: Localized | None, claims: Sequence[Verified], stopped: str, found_anomalous: bool
-) -> tuple[str, ...]:
-    """Reasons why a person must look."""
+def _unfinished(log: EvidenceLog, localized: Sequence[Localized], stopped: str, rules: Collection[str]) -> list[str]:
+    """What could not be done, read or promised: a person must look."""
     doubts = [f"The inspection did not finish: {stopped}."] if stopped else []
     doubts += [reason for _, shown in log.of(ViewsShown) for reason in shown.unsuitable]
     doubts += [f"An instrument failed: {shown.reason}." for _, shown in log.of(Failed)]
-    if localized is None:
+    views = [view.id for _, shown in log.of(ViewsShown) for view in shown.views]
+    if not views or set(views) - {shown.view for shown in localized}:
         doubts.append("The part was not localised.")
-    elif localized.threshold is None:
-        doubts.append(f"Nothing can be promised: {localized.promise}.")
-    assessments = [shown for _, shown in log.of(Assessed)]
-    if not assessments:
+    doubts += [f"Nothing can be promised: {shown.promise}." for shown in localized if shown.threshold is None]
+    doubts += [f"Rule {rule.id} could not be checked: {rule.reason}." for rule in _rules(log) if rule.failed]
+    if rules and not log.of(RulesChecked):
+        doubts.append("The rules were not checked.")
+    if not log.of(Assessed):
         doubts.append("No reasoner judged the part.")
-    if not found_anomalous:
-        doubts += [doubt for shown in assessments for doubt in _objections(shown, claims)]
-    return tuple(dict.fromkeys(doubts))
+    return doubts
 
 
-def _objections(assessed: Assessed, claims: Sequence[Verified]) -> list[str]:
-    """What a reasoner has against a part that the instruments call normal; claims that code refuted carry nothing."""
-    assessment = assessed.assessment
+def _objections(log: EvidenceLog) -> list[str]:
+    """What a reasoner has against a part that the instruments call normal; what code measured it cannot overrule."""
+    measured = {rule.id for rule in _rules(log) if rule.result == "passed"}
     objections = []
-    if assessment.opinion != "normal":
-        objections.append(
-            f"The reasoner ({assessed.model}) finds the part {assessment.opinion}: {assessment.explanation}"
-        )
-    refuted = {claim.subject for claim in claims if claim.kind == "rule" and claim.status == "refuted"}
-    objections += [
-        f"The reasoner ({assessed.model}) answers {answer.answer.replace('_', ' ')} to rule {answer.rule}: {answer.reason}"
-        for answer in assessment.rule_answers
-        if answer.answer == "no" and answer.rule not in refuted
-    ]
+    for _, shown in log.of(Assessed):
+        who, assessment = f"The reasoner ({shown.model})", shown.assessment
+        if assessment.opinion != "normal":
+            objections.append(f"{who} finds the part {assessment.opinion}: {assessment.explanation}")
+        objections += [f"{who} names a finding: {finding.title}." for finding in assessment.findings]
+        objections += [
+            f"{who} answers no to rule {answer.rule}: {answer.reason}"
+            for answer in assessment.rule_answers
+            if answer.answer == "no" and answer.rule not in measured
+        ]
     return objections
 
 
-def _in_favour(log: EvidenceLog, localized: Localized | None) -> tuple[str, ...]:
-    reasons = []
-    if localized is not None:
-        reasons.append(
-            f"Normal parts look at least this unusual with probability {localized.p_value:.3g}, "
-            f"above the accepted false-alarm rate of {localized.alpha:g}."
-        )
-    checked = [result for _, shown in log.of(RulesChecked) for result in shown.results if result.result == "passed"]
-    if checked:
-        reasons.append(f"{len(checked)} measurable rule(s) are kept: {', '.join(result.id for result in checked)}.")
+def _rules(log: EvidenceLog) -> list[RuleChecked]:
+    return [result for _, shown in log.of(RulesChecked) for result in shown.results]
+
+
+def _in_favour(log: EvidenceLog, localized: Sequence[Localized]) -> tuple[str, ...]:
+    reasons = [
+        f"Normal parts look at least this unusual with probability {shown.p_value:.3g}, "
+        f"above the accepted false-alarm rate of {shown.alpha:g}."
+        for shown in localized
+    ]
+    passed = [rule.id for rule in _rules(log) if rule.result == "passed"]
+    if passed:
+        reasons.append(f"{len(passed)} measurable rule(s) are kept: {', '.join(passed)}.")
     return tuple(reasons)

@@ -24,7 +24,7 @@ from agent.report import (
 )
 from agent.state import Usage
 from agent.verification import Verified
-from knowledge import DefectType, Product, name_defect
+from knowledge import DefectType, Product, Severity, name_defect
 from tools import (
     ArtifactStore,
     Assessed,
@@ -110,11 +110,15 @@ def _input(asset: Mapping[str, Any], log: EvidenceLog) -> InputInfo:
 
 def _findings(log: EvidenceLog, product: Product, claims: Sequence[Verified]) -> tuple[FindingInfo, ...]:
     """One finding a region: the instrument proposes them, the reasoner's words are used where it has some."""
-    drafts = {draft.region: draft for _, shown in log.of(Assessed) for draft in shown.assessment.findings}
+    drafts = {draft.region: draft for draft in _drafts(log)}
     return tuple(
         _finding(f"f{number}", region, drafts.get(region.id), log, product, claims)
         for number, region in enumerate(log.regions().values(), start=1)
     )
+
+
+def _drafts(log: EvidenceLog) -> list[FindingDraft]:
+    return [draft for _, shown in log.of(Assessed) for draft in shown.assessment.findings]
 
 
 def _finding(
@@ -129,7 +133,7 @@ def _finding(
     values = as_values(measurements)
     part = next((as_values(shown.part) for _, shown in log.of(ViewsShown)), {})
     known = {defect.name: defect for defect in product.defect_types}
-    named = known.get(draft.defect_type or "") if draft else _named_by_rule(product, values, part)
+    named = known.get((draft and draft.defect_type) or "") or _named_by_rule(product, values, part)
     view = log.view(region.view_id)
     scale = view.source_pixels_per_pixel
     native: dict[str, Any] = {"unit": "px"}
@@ -140,7 +144,7 @@ def _finding(
         id=id_,
         title=draft.title if draft else "Unlike the normal references",
         defect_type=named.name if named else None,
-        severity=draft.severity if draft else named.severity if named else "major",
+        severity=_severest(draft.severity if draft else None, named.severity if named else None),
         view=region.view_id,
         box=(region.source_box.x0, region.source_box.y0, region.source_box.x1, region.source_box.y1),
         mask=region.mask,
@@ -150,6 +154,12 @@ def _finding(
         claims=tuple(claim.id for claim in claims if claim.subject == region.id),
         images=_images(region, log),
     )
+
+
+def _severest(*severities: Severity | None) -> Severity:
+    """The reasoner may find a defect worse than the experts' word for it, never milder."""
+    order: tuple[Severity, ...] = ("critical", "major", "minor")
+    return next((severity for severity in order if severity in severities), "major")
 
 
 def _images(region: Region, log: EvidenceLog) -> dict[str, str]:
@@ -183,6 +193,16 @@ def _rules(log: EvidenceLog, product: Product) -> tuple[RuleInfo, ...]:
 
 def _not_checked(state: Mapping[str, Any], log: EvidenceLog, rules: Sequence[RuleInfo]) -> tuple[str, ...]:
     missing = [f"Rule {rule.id}: {rule.reason}." for rule in rules if rule.result == "not_checked"]
+    missing += [
+        f"{shown.region_count - len(shown.regions)} more region(s) of view {shown.view} are over threshold."
+        for _, shown in log.of(Localized)
+        if shown.region_count > len(shown.regions)
+    ]
+    missing += [
+        f"The reasoner named a finding on {draft.region!r}, which is no region of this part: {draft.title}."
+        for draft in _drafts(log)
+        if draft.region not in log.regions()
+    ]
     missing += [
         f"Region {region} is over threshold and was not looked into."
         for region in log.regions()

@@ -25,8 +25,12 @@ class Usage(Frozen):
         for name in ("model_calls", "tokens", "cost", "seconds"):
             used, allowed = getattr(self, name), getattr(budget, name)
             if used >= allowed and used > 0:
-                return f"the budget of {allowed:g} {name.replace('_', ' ')} is spent"
+                return f"the budget of {_plain(allowed)} {name.replace('_', ' ')} is spent"
         return ""
+
+
+def _plain(number: float) -> str:
+    return str(int(number)) if number == int(number) else f"{number:g}"
 
 
 def add_usage(total: dict[str, float], more: dict[str, float]) -> dict[str, float]:

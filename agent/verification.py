@@ -29,6 +29,9 @@ _SIDE_TOLERANCE = 0.04
 _COLOUR_TOLERANCE = 0.004
 """One level of 255: a smaller difference is neither darker nor brighter."""
 
+_ROUNDING = 5e-5
+"""Numbers are shown to reasoners with four decimals."""
+
 
 class Verified(Frozen):
     """A claim with what code found of it."""
@@ -107,27 +110,28 @@ class ClaimVerifier:
             return _Result("unverified", "it gives no number")
         self._log.view(draft.subject)
         localized, threshold = self._threshold(draft.subject)
-        found = len(blobs(self._store.get_array(localized.map), threshold, limit=1000))
+        found = len(blobs(self._store.get_array(localized.map), threshold))
         return _decided(found == draft.number, f"{found} region(s) over threshold on the map")
 
     def _place(self, draft: ClaimDraft) -> _Result:
         values = self._measure(draft.subject)
-        rows = _sides(values["centroid_y"], ("top", "middle", "bottom"))
+        rows = _sides(values["centroid_y"], ("top", "centre", "bottom"))
         columns = _sides(values["centroid_x"], ("left", "centre", "right"))
-        words = set(draft.word.lower().replace("center", "centre").replace("-", " ").split())
+        words = {
+            "centre" if word in ("center", "middle") else word for word in draft.word.lower().replace("-", " ").split()
+        }
         found = f"the centroid is at {values['centroid_x']:.2f}, {values['centroid_y']:.2f} of width and height"
-        if not words or words - {"top", "middle", "bottom", "left", "centre", "right"}:
+        if not words or words - {"top", "bottom", "left", "centre", "right"}:
             return _Result("unverified", f"{draft.word!r} is no place that code knows; {found}")
-        allowed = rows | columns | ({"centre"} if "middle" in rows and "centre" in columns else set())
-        if words == {"centre"}:
-            return _decided("middle" in rows and "centre" in columns, found)
-        return _decided(words <= allowed, found)
+        row = words & {"top", "bottom"} or ({"centre"} if "centre" in words else set())
+        column = words & {"left", "right"} or ({"centre"} if "centre" in words else set())
+        return _decided(row <= rows and column <= columns, found)
 
     def _size(self, draft: ClaimDraft) -> _Result:
         if draft.number is None:
             return _Result("unverified", "it gives no number")
         share = self._measure(draft.subject)["area_share"]
-        near = abs(draft.number - share) <= max(0.1 * share, 0.002)
+        near = abs(draft.number - share) <= max(0.1 * share, _ROUNDING)
         return _decided(near, f"the region covers {share:.4f} of the view")
 
     def _colour(self, draft: ClaimDraft) -> _Result:
@@ -144,13 +148,16 @@ class ClaimVerifier:
         if draft.number is None or draft.attribute not in values:
             return _Result("unverified", f"{draft.attribute!r} is no measurement of {draft.subject}")
         measured = values[draft.attribute]
-        near = abs(draft.number - measured) <= max(0.02 * abs(measured), 0.005)
+        near = abs(draft.number - measured) <= max(0.02 * abs(measured), _ROUNDING)
         return _decided(near, f"measured again, {draft.attribute} is {measured:.4g}")
 
     def _rule(self, draft: ClaimDraft) -> _Result:
         rule = next((rule for rule in self._product.rules if rule.id == draft.subject), None)
         if rule is None:
             return _Result("refuted", f"there is no rule {draft.subject!r}")
+        localized = [shown for _, shown in self._log.of(Localized)]
+        if not localized or any(shown.region_count > len(shown.regions) for shown in localized):
+            raise ToolFailure("not all regions of the part are known, so the rule cannot be checked again")
         part = next((as_values(shown.part) for _, shown in self._log.of(ViewsShown)), {})
         regions = [self._measure(region_id) for region_id in self._log.regions()]
         result = check_rule(rule, part, regions)

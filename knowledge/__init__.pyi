@@ -42,6 +42,9 @@ from .references import (
     ReferenceIndex as ReferenceIndex,
 )
 from .rules import (
+    Measurements as Measurements,
+)
+from .rules import (
     RuleOutcome as RuleOutcome,
 )
 from .rules import (

@@ -70,6 +70,12 @@ class Catalog:
         references = sorted((ref.defect_type or "", ref.sha256) for ref in self.references(name))
         return hashlib.sha256(json.dumps([product, references], sort_keys=True).encode()).hexdigest()[:12]
 
+    def stamp(self, name: str) -> tuple[tuple[str, int, int], ...]:
+        """Names, times and sizes of a product's files: cheap to compare, and changed whenever the version is."""
+        folder = self.folder(name)
+        files = [folder / "product.yaml", *sorted(path for path in folder.glob("references/**/*") if path.is_file())]
+        return tuple((str(path), (found := path.stat()).st_mtime_ns, found.st_size) for path in files)
+
     def write(self, product: Product) -> Path:
         """Write `product.yaml` under the writable root, whole or not at all; returns the product folder."""
         folder = self.root / product.name

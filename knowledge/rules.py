@@ -18,6 +18,8 @@ class RuleResult(NamedTuple):
     text: str
     result: RuleOutcome
     reason: str
+    failed: bool = False
+    """True for a rule that has a check which could not be evaluated."""
 
 
 def check_rule(rule: NormalityRule, part: Measurements, regions: Sequence[Measurements]) -> RuleResult:
@@ -27,7 +29,7 @@ def check_rule(rule: NormalityRule, part: Measurements, regions: Sequence[Measur
     try:
         kept = expressions.holds(rule.check, {"part": dict(part), "regions": [dict(region) for region in regions]})
     except ToolFailure as failure:
-        return RuleResult(rule.id, rule.text, "not_checked", str(failure))
+        return RuleResult(rule.id, rule.text, "not_checked", str(failure), failed=True)
     return RuleResult(rule.id, rule.text, "passed" if kept else "violated", f"check: {rule.check}")
 
 
@@ -45,7 +47,7 @@ def name_defect(
             continue
         try:
             if expressions.holds(defect.signature, {"region": dict(region), "part": dict(part)}):
-                return defect, f"it fits the signature of {defect.name}: {defect.signature}"
+                return defect, f"it fits the signature of {defect.name.replace('_', ' ')}"
         except ToolFailure:
             continue
     return None, "it fits the signature of no known defect type"

@@ -60,6 +60,9 @@ from .evidence import (
     RegionMeasured as RegionMeasured,
 )
 from .evidence import (
+    RuleChecked as RuleChecked,
+)
+from .evidence import (
     RulesChecked as RulesChecked,
 )
 from .evidence import (

@@ -68,7 +68,14 @@ def _localization(log: EvidenceLog, view: RenderedView) -> dict[str, Any] | None
         if shown.view == view.id:
             calibrated = shown.threshold is not None
             numbers = {"score": shown.score, "p_value": shown.p_value, "alpha": shown.alpha}
-            return {"evidence": id_, **_rounded(numbers), "calibrated": calibrated, "promise": shown.promise}
+            # Unrounded: whether p is at or below alpha must not hang on the last digit shown.
+            return {
+                "evidence": id_,
+                **numbers,
+                "calibrated": calibrated,
+                "promise": shown.promise,
+                "count": shown.region_count,
+            }
     return None
 
 

@@ -61,6 +61,9 @@ class Localized(Frozen):
     heat: str
     """Artifact id of its picture, RGBA, to be laid over the view."""
     regions: tuple[Region, ...]
+    """The highest peaks first; at most as many as are worth reporting."""
+    region_count: int
+    """All regions over threshold."""
 
 
 class RegionMeasured(Frozen):
@@ -95,6 +98,8 @@ class RuleChecked(Frozen):
     text: str
     result: RuleOutcome
     reason: str
+    failed: bool = False
+    """True for a rule that has a check which could not be evaluated."""
 
 
 class RulesChecked(Frozen):

@@ -6,6 +6,7 @@ makes no sense, and everything else is a bug.
 
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Any, TypedDict
 
 import numpy as np
@@ -13,11 +14,11 @@ from langchain_core.language_models import BaseChatModel
 from numpy.typing import NDArray
 from PIL import Image
 
-from knowledge import ToolArgumentError, ToolFailure, check_rule
+from knowledge import Measurements, NormalityRule, RuleResult, ToolArgumentError, ToolFailure, check_rule
 from tools import prompts
 from tools.artifacts import ArtifactStore
 from tools.assessment import Assessment
-from tools.assets import Asset, decode_image, load_image
+from tools.assets import Asset, Limits, decode_image, load_image
 from tools.briefing import reasoner_briefing, reasoner_panels
 from tools.evidence import (
     Assessed,
@@ -35,14 +36,16 @@ from tools.evidence import (
     ViewsShown,
 )
 from tools.learned import LearnedProduct, LearnedProducts, window_of
-from tools.localization import Localization, blobs, heat_overlay
+from tools.localization import Blob, Localization, blobs, heat_overlay
 from tools.measuring import as_values, measure_part, measure_region, pixel_size_of, side_of
 from tools.reasoning import ModelUse, NoAnswer, assess
 from tools.rendering import render_crop, render_image
 from tools.retrieval import retrieve
 from tools.views import Box, Region, RenderedView
 
-MAX_REGIONS = 8
+MAX_REGIONS = 24
+"""More are counted, and not reported one by one."""
+
 _BLANK_CONTRAST = 0.012
 """Standard deviation of brightness, in shares of full white, below which a picture shows nothing (3 of 255 levels)."""
 
@@ -74,9 +77,16 @@ class Instruments:
     """All instruments, over one store and one set of learned products, with a reasoner that is handed in."""
 
     def __init__(
-        self, store: ArtifactStore, products: LearnedProducts, reasoner: BaseChatModel, *, remote: bool
+        self,
+        store: ArtifactStore,
+        products: LearnedProducts,
+        reasoner: BaseChatModel,
+        *,
+        remote: bool,
+        limits: Limits | None = None,
     ) -> None:
         """`remote` says that the reasoner is reached over the network, so that what it is shown is recorded as sent."""
+        self._limits = limits or Limits()
         self._store = store
         self._products = products
         self._reasoner = reasoner
@@ -91,7 +101,7 @@ class Instruments:
             raise ToolArgumentError(f"there is no asset {asset!r}; known are {[v['id'] for v in state['inputs']]}")
         known = Asset.model_validate(values)
         content = self._store.get(f"{known.sha256}.bin")
-        pixels = decode_image(content, known.name, asset_id=asset, window=known.window).pixels
+        pixels = decode_image(content, known.name, self._limits, asset_id=asset, window=known.window).pixels
         views = render_image(known, pixels, self._store)
         part = measure_part(self._store.get_image(views[0].image))
         unsuitable = _unsuitable(as_values(part))
@@ -113,12 +123,13 @@ class Instruments:
         # Without a promised threshold the highest normal score seen still shows where to look; the verdict is review.
         cut = threshold if promise.kept else (float(calibration.scores[-1]) if calibration.count else float("inf"))
         heat = self._store.put_image(heat_overlay(result.map, cut if np.isfinite(cut) else float(result.map.max())))
-        regions = self._regions(view, result, cut)
+        found = blobs(result.map, cut)
+        regions = self._regions(view, found[:MAX_REGIONS])
         p_value = calibration.p_value(result.score)
         return {
             "summary": f"View {view.id}: anomaly score {result.score:.3f}, p-value {p_value:.4f} "
             f"({'at or below' if p_value <= alpha else 'above'} alpha {alpha:g}), "
-            f"{len(regions)} region(s) over threshold"
+            f"{len(found)} region(s) over threshold"
             + "".join(f"; {region.id} at {region.source_box.as_list()}, peak {region.peak:.2f}" for region in regions),
             "shown": Localized(
                 view=view.id,
@@ -130,6 +141,7 @@ class Instruments:
                 map=self._store.put_array(result.map),
                 heat=heat,
                 regions=regions,
+                region_count=len(found),
             ),
             "artifacts": (heat, *(region.mask for region in regions)),
         }
@@ -212,7 +224,8 @@ class Instruments:
         learned = self._learned(state)
         log = EvidenceLog.read(state["evidence"])
         view = log.views_of(asset)[0]
-        if log.localization(view.id) is None:
+        localized = log.localization(view.id)
+        if localized is None:
             raise ToolFailure("the rules cannot be checked: the part was not localised")
         part = next(as_values(shown.part) for _, shown in log.of(ViewsShown) if view in shown.views)
         regions = [
@@ -220,7 +233,8 @@ class Instruments:
             for region in log.regions().values()
             if region.view_id == view.id
         ]
-        results = [check_rule(rule, part, regions) for rule in learned.product.rules]
+        uncounted = localized.region_count - len(regions)
+        results = [_checked(rule, part, regions, uncounted) for rule in learned.product.rules]
         counts = {
             outcome: sum(r.result == outcome for r in results) for outcome in ("passed", "violated", "not_checked")
         }
@@ -266,17 +280,17 @@ class Instruments:
                     self._localizations.popitem(last=False)
             return self._localizations[key]
 
-    def _regions(self, view: RenderedView, result: Localization, threshold: float) -> tuple[Region, ...]:
+    def _regions(self, view: RenderedView, found: Sequence[Blob]) -> tuple[Region, ...]:
         return tuple(
             Region(
                 id=f"{view.asset_id}.r{number}",
                 view_id=view.id,
                 box=blob.box,
                 source_box=view.box_to_source(blob.box),
-                mask=self._store.put_array(blob.mask),
+                mask=self._store.put_array(blob.mask(view.height, view.width)),
                 peak=blob.peak,
             )
-            for number, blob in enumerate(blobs(result.map, threshold, MAX_REGIONS), start=1)
+            for number, blob in enumerate(found, start=1)
         )
 
     def _measure(self, learned: LearnedProduct, log: EvidenceLog, region: Region) -> Any:
@@ -288,7 +302,15 @@ class Instruments:
         return measure_region(self._store.get_image(view.image), self._store.get_array(region.mask), size)
 
     def _reference_pixels(self, learned: LearnedProduct, path: str) -> NDArray[np.uint8]:
-        return load_image(learned.folder / path, window=window_of(learned.product)).pixels
+        return load_image(learned.folder / path, self._limits, window=window_of(learned.product)).pixels
+
+
+def _checked(rule: NormalityRule, part: Measurements, regions: Sequence[Measurements], uncounted: int) -> RuleResult:
+    """A rule over regions says nothing while some regions are not measured."""
+    if uncounted and rule.check is not None and "regions" in rule.check:
+        reason = f"{uncounted} more region(s) are over threshold and were not measured"
+        return RuleResult(rule.id, rule.text, "not_checked", reason, failed=True)
+    return check_rule(rule, part, regions)
 
 
 def _unsuitable(part: dict[str, float]) -> tuple[str, ...]:

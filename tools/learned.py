@@ -36,20 +36,16 @@ class LearnedProducts:
         self.catalog = Catalog(home / "catalog")
         self._models = home / "models"
         self._limits = limits or Limits()
-        self._cache: dict[tuple[str, str, str], LearnedProduct] = {}
+        self._cache: dict[str, tuple[object, LearnedProduct]] = {}
         self._lock = threading.Lock()
 
     def get(self, name: str) -> LearnedProduct:
         """A product ready to inspect with; raises `ProductError` or `FittedPartError` saying what is missing."""
-        version = self.catalog.version(name)
-        manifest = self._models / name / "localizer.json"
-        stamp = str(manifest.stat().st_mtime_ns) if manifest.exists() else ""
+        stamp = (self.catalog.stamp(name), _stamp(self._models / name / "localizer.json"))
         with self._lock:
-            key = (name, version, stamp)
-            if key not in self._cache:
-                self._cache = {known: learned for known, learned in self._cache.items() if known[0] != name}
-                self._cache[key] = self._load(name, version)
-            return self._cache[key]
+            if name not in self._cache or self._cache[name][0] != stamp:
+                self._cache[name] = stamp, self._load(name)
+            return self._cache[name][1]
 
     def learn(
         self,
@@ -64,6 +60,7 @@ class LearnedProducts:
         Without `held_out`, half of `good` is held out for calibration when there are many, else each in turn.
         Every file is read before anything is written, so a damaged one leaves what was there untouched.
         """
+        settings = (settings or LocalizerSettings()).model_copy(update={"window": product.window})
         parts = _distinct([self._part(path, product) for path in good])
         known = {part.sha256 for part in parts}
         held = [
@@ -74,7 +71,7 @@ class LearnedProducts:
                 f"{product.name}: there are no pictures of normal parts to learn from; give at least one"
             )
         if not held and len(parts) >= _SPLIT_FROM:
-            parts, held = _split(parts, (settings or LocalizerSettings()).seed)
+            parts, held = _split(parts, settings.seed)
         localizer = fit_localizer([p.part for p in parts], [p.part for p in held], settings, progress)
         self.catalog.write(product)
         self.catalog.set_references(product.name, [part.path for part in (*parts, *held)])
@@ -85,23 +82,38 @@ class LearnedProducts:
         loaded = load_image(path, self._limits, window=window_of(product))
         return _File(loaded.asset.sha256, path, self._limits, window_of(product))
 
-    def _load(self, name: str, version: str) -> LearnedProduct:
+    def _load(self, name: str) -> LearnedProduct:
         product = self.catalog.load(name)
         references = {reference.sha256: reference for reference in self.catalog.references(name)}
         try:
             localizer = Localizer.load(self._models / name)
         except FittedPartError as error:
             raise FittedPartError(f"product {name!r} cannot be inspected with: {error}") from error
+        if localizer.settings.window != product.window:
+            raise FittedPartError(f"product {name!r}: its window has changed since it was learned; enroll it again")
         learned = {*localizer.manifest.memory_parts, *localizer.manifest.calibration_parts}
         normal = {sha for sha, reference in references.items() if reference.defect_type is None}
-        if learned != normal:
+        if learned != normal or len(localizer.embeddings) != len(set(localizer.manifest.memory_parts)):
             raise FittedPartError(
                 f"product {name!r}: its reference images have changed since it was learned; enroll it again"
             )
         items = [references[sha] for sha in localizer.manifest.memory_parts]
         return LearnedProduct(
-            product, version, self.catalog.folder(name), localizer, ReferenceIndex(items, localizer.embeddings)
+            product,
+            self.catalog.version(name),
+            self.catalog.folder(name),
+            localizer,
+            ReferenceIndex(items, localizer.embeddings),
         )
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """Changes whenever a file is written again."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_mtime_ns, found.st_size
 
 
 class _File(NamedTuple):

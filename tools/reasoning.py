@@ -6,18 +6,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import httpx
-from langchain_core.exceptions import LangChainException, ModelError
+from langchain_core.exceptions import LangChainException, ModelError, OutputParserException
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from knowledge import ToolFailure
 from tools import prompts
 from tools.artifacts import ArtifactStore
 from tools.assessment import Assessment
 
-MODEL_ERRORS = (ModelError, LangChainException, httpx.HTTPError, ValueError, LookupError)
-"""What chat clients raise for refusals, timeouts, bad replies and broken connections; anything else is our bug."""
+NO_REPLY = (ModelError, LangChainException, httpx.HTTPError, OSError)
+"""What chat models raise for refusals, timeouts and broken connections; anything else is a bug."""
+
+BAD_REPLY = (ValidationError, OutputParserException, json.JSONDecodeError)
+"""A reply came and does not fit the schema: it goes back to the model once."""
 
 
 class Panel(NamedTuple):
@@ -60,7 +63,9 @@ def ask(model: BaseChatModel, messages: Sequence[BaseMessage], schema: type[Base
     for _ in range(2):
         try:
             reply: Any = asked.invoke(conversation)
-        except MODEL_ERRORS as error:
+        except BAD_REPLY as error:
+            reply = {"raw": None, "parsed": None, "parsing_error": error}
+        except NO_REPLY as error:
             use = use.add(ModelUse(1))
             complaint = _first_line(error)
             break

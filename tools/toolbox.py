@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from langchain_core.tools import BaseTool, StructuredTool
 from langgraph.prebuilt import InjectedState
+from langgraph.prebuilt.tool_node import ToolInvocationError
 from pydantic import ValidationError
 
 from knowledge import ToolArgumentError, ToolFailure
@@ -50,6 +51,9 @@ def _record(tool: str, arguments: dict[str, str], instrument: Callable[[], Outco
         outcome = instrument()
     except ToolFailure as failure:
         outcome = {"summary": str(failure), "shown": Failed(reason=str(failure))}
+    except ValidationError as bug:
+        # ToolNode would take it for bad arguments of the model, and hide a bug of ours.
+        raise AssertionError(f"{tool} made a record that is not valid") from bug
     use = outcome.get("use", ModelUse())
     record = Evidence(
         tool=tool,
@@ -66,6 +70,6 @@ def _record(tool: str, arguments: dict[str, str], instrument: Callable[[], Outco
     return record.summary, record.model_dump(mode="json")
 
 
-def describe_tool_error(error: ToolArgumentError | ValidationError) -> str:
+def describe_tool_error(error: ToolArgumentError | ToolInvocationError) -> str:
     """For ToolNode: what the model did wrong. Every other exception is a bug of ours and is not caught."""
     return " ".join(str(error).split())[:500]

@@ -1,5 +1,6 @@
 """Rendered views, boxes and regions, and the way back from a view to its source."""
 
+import math
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
@@ -109,6 +110,6 @@ def _covering(corners: Sequence[tuple[float, float]], width: int, height: int) -
     xs, ys = [x for x, _ in corners], [y for _, y in corners]
     x0 = min(max(int(min(xs) + slack), 0), width - 1)
     y0 = min(max(int(min(ys) + slack), 0), height - 1)
-    x1 = min(max(-int(-max(xs) + slack), x0 + 1), width)
-    y1 = min(max(-int(-max(ys) + slack), y0 + 1), height)
+    x1 = min(max(math.ceil(max(xs) - slack), x0 + 1), width)
+    y1 = min(max(math.ceil(max(ys) - slack), y0 + 1), height)
     return Box(x0=x0, y0=y0, x1=x1, y1=y1)

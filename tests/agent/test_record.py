@@ -83,6 +83,7 @@ def localized(*numbers: int) -> Localized:
         map="map",
         heat="heat",
         regions=tuple(region(number) for number in numbers),
+        region_count=len(numbers),
     )
 
 

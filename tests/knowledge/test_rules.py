@@ -2,7 +2,7 @@
 
 import pytest
 
-from knowledge import DefectType, NormalityRule, check_rule, name_defect, question_for
+from knowledge import DefectType, NormalityRule, RuleResult, check_rule, name_defect, question_for
 
 PART = {"brightness": 0.5, "area": 100.0}
 REGIONS = [{"area": 2.0, "contrast": -0.2}, {"area": 5.0, "contrast": 0.1}]
@@ -17,7 +17,7 @@ def rule(check: str | None, question: str | None = None) -> NormalityRule:
 
 def test_a_rule_that_is_kept_and_one_that_is_broken() -> None:
     kept = check_rule(rule("part.brightness > 0.4"), PART, REGIONS)
-    assert kept == ("P-1", "No dark spot.", "passed", "check: part.brightness > 0.4")
+    assert kept == RuleResult("P-1", "No dark spot.", "passed", "check: part.brightness > 0.4")
     broken = check_rule(rule("!regions.exists(r, r.contrast < -0.1)"), PART, REGIONS)
     assert broken.result == "violated"
     assert broken.reason == "check: !regions.exists(r, r.contrast < -0.1)"
@@ -31,6 +31,7 @@ def test_a_rule_without_regions_holds_for_every_region() -> None:
 def test_a_rule_without_a_check_is_not_checked_and_says_so() -> None:
     result = check_rule(rule(None), PART, REGIONS)
     assert (result.result, result.reason) == ("not_checked", "the rule has no measurable check")
+    assert not result.failed
 
 
 @pytest.mark.parametrize(
@@ -50,7 +51,7 @@ def test_a_rule_without_a_check_is_not_checked_and_says_so() -> None:
 def test_a_check_that_cannot_be_decided_is_not_checked_with_the_reason(check) -> None:
     """Not knowing is a value: on a part without regions, none of these can be answered."""
     result = check_rule(rule(check), PART, [])
-    assert result.result == "not_checked"
+    assert (result.result, result.failed) == ("not_checked", True)
     assert check in result.reason
 
 
@@ -78,7 +79,7 @@ LOST = DefectType(name="lost", description="x", signature="region.missing > 1.0"
 def test_the_first_signature_that_fits_names_the_defect() -> None:
     found, why = name_defect([NAMELESS, LOST, SCRATCH, STAIN], REGIONS[0], PART)
     assert found == SCRATCH
-    assert why == "it fits the signature of scratch: region.contrast < -0.1 && part.area > 50.0"
+    assert why == "it fits the signature of scratch"
     assert name_defect([STAIN, SCRATCH], REGIONS[0], PART)[0] == STAIN
 
 

@@ -81,7 +81,6 @@ def test_features_do_not_hang_on_the_order_of_threads() -> None:
     assert all(torch.equal(one, other) for one, other in zip(alone, crowded, strict=True))
 
 
-@pytest.mark.xfail(strict=True, reason="the cache keeps the call without a name apart from the call with it")
 def test_weights_are_loaded_once_whether_or_not_the_backbone_is_named() -> None:
     assert load_backbone() is load_backbone(DEFAULT_BACKBONE)
 

@@ -56,6 +56,7 @@ def localized(asset: str, *regions: Region) -> Localized:
         map="m.npy",
         heat="h.png",
         regions=regions,
+        region_count=len(regions),
     )
 
 

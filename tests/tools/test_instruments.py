@@ -207,7 +207,6 @@ def test_regions_that_were_left_out_are_told_of(tmp_path) -> None:
     assert "12 region(s)" in summary
 
 
-@pytest.mark.xfail(strict=True, reason="a rule is checked over the first eight regions as if there were no more")
 def test_a_rule_that_counts_regions_does_not_pass_because_some_were_left_out(tmp_path) -> None:
     rules = (NormalityRule(id="P-1", text="At most ten pores.", check="size(regions) <= 10"),)
     corners = [(row, column) for row in (16, 80, 144) for column in (16, 80, 144, 208)]
@@ -227,9 +226,6 @@ def test_a_closer_look_holds_the_region_and_leads_back_to_it(tmp_path) -> None:
     assert pixels[shown.crop.box_from_source(region.source_box).slices].mean() > pixels.mean()
 
 
-@pytest.mark.xfail(
-    strict=True, reason="views._covering cuts the right and the lower edge off: int() rounds towards nought"
-)
 def test_a_picture_shown_as_it_is_has_its_regions_where_the_view_has_them(bench) -> None:
     [region] = bench.look().regions
     assert region.source_box == region.box

@@ -76,7 +76,7 @@ def test_of_many_pictures_half_are_held_out(products, tmp_path, save) -> None:
         save(tmp_path / "many" / f"{number}.bmp", random.integers(0, 256, (16, 16, 3), dtype=np.uint8))
         for number in range(101)
     ]
-    manifest = products.learn(PART, many, settings=LocalizerSettings(area=16 * 16, memory_size=5)).localizer.manifest
+    manifest = products.learn(PART, many, settings=LocalizerSettings(area=32 * 32, memory_size=5)).localizer.manifest
     assert manifest.scheme == "split"
     assert len(manifest.memory_parts) == 51
     assert len(manifest.calibration_parts) == 50
@@ -144,7 +144,6 @@ def test_what_experts_say_may_change_without_learning_again(products, pictures) 
     assert after.localizer.manifest == before.localizer.manifest
 
 
-@pytest.mark.xfail(strict=True, reason="the manifest does not say through which window the references were seen")
 def test_a_window_that_changed_since_is_refused(products, tmp_path) -> None:
     random = np.random.default_rng(0)
     deep = [tmp_path / f"{number}.png" for number in range(3)]
@@ -202,7 +201,6 @@ def test_a_product_that_is_known_and_not_learned_says_so(products) -> None:
         products.get("part")
 
 
-@pytest.mark.xfail(strict=True, reason="the parts are compared as a set, and the index then finds a row missing")
 def test_a_manifest_that_names_a_part_twice_is_refused(products, pictures, tmp_path) -> None:
     products.learn(PART, pictures, settings=SMALL)
     path = tmp_path / "home" / "models" / "part" / "localizer.json"
@@ -213,7 +211,6 @@ def test_a_manifest_that_names_a_part_twice_is_refused(products, pictures, tmp_p
         products.get("part")
 
 
-@pytest.mark.xfail(strict=True, reason="the manifest holds the hash of the tensors, and nothing holds its own")
 def test_a_manifest_whose_settings_were_changed_is_refused(products, pictures, tmp_path) -> None:
     products.learn(PART, pictures, settings=SMALL)
     path = tmp_path / "home" / "models" / "part" / "localizer.json"

@@ -144,8 +144,8 @@ def rewrite(folder: Path, **changes: object) -> None:
         (lambda folder: (folder / "localizer.json").write_bytes(b"\xff\xfe"), "damaged"),
         (lambda folder: rewrite(folder, format=2), "another version"),
         (lambda folder: rewrite(folder, format=0), "another version"),
-        (lambda folder: rewrite(folder, backbone_sha256="0" * 64), "other weights"),
-        (lambda folder: rewrite(folder, settings={"backbone": "clip"}), "there is no backbone"),
+        (lambda folder: rewrite(folder, backbone_sha256="0" * 64), "changed by hand"),
+        (lambda folder: rewrite(folder, settings={"backbone": "clip"}), "changed by hand"),
         (lambda folder: rewrite(folder, surprise=1), "damaged"),
     ],
 )
@@ -207,11 +207,6 @@ def test_one_reference_localises_and_promises_nothing(plate, tmp_path: Path) -> 
     assert loaded.localize(plate(0, "spot")).score > loaded.localize(plate(0)).score
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="distances of nought come out as float32 noise, the scale is that noise, and the noise of the final memory "
-    "differs from that of the folds",
-)
 def test_a_part_identical_to_identical_references_is_not_unusual(plate) -> None:
     p_values = []
     for picture in (plate(seed) for seed in range(4)):
@@ -254,9 +249,6 @@ def test_nothing_to_learn_from_is_refused() -> None:
         fit_localizer([], settings=SMALL)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="settings that cannot be fitted are found out by torch, in the middle of learning"
-)
 @pytest.mark.parametrize("wrong", [{"folds": 1}, {"folds": 0}, {"memory_size": 0}, {"area": 0}, {"area": -1}])
 def test_settings_that_cannot_be_fitted_are_refused_when_they_are_made(wrong) -> None:
     with pytest.raises(ValidationError):

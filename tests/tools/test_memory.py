@@ -45,7 +45,6 @@ def test_distances_of_real_width_are_those_of_brute_force() -> None:
     np.testing.assert_allclose(memory.distances(queries).numpy(), brute_force(memory, queries), rtol=1e-5)
 
 
-@pytest.mark.xfail(strict=True, reason="|q|^2 - 2 q m + |m|^2 in float32 leaves 0.01 where the distance is 0")
 def test_a_patch_that_is_in_the_memory_is_at_distance_nought() -> None:
     patches = random_patches(300)
     memory = PatchMemory.fit(patches, 300, seed=0)

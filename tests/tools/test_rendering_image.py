@@ -84,7 +84,6 @@ def test_a_large_picture_is_scaled_down_and_maps_back_to_all_of_itself(show, sto
     assert view.point_to_source(columns.max() + 1, rows.max() + 1) == pytest.approx((1313, 710), abs=1.2)
 
 
-@pytest.mark.xfail(strict=True, reason="box_to_source and box_from_source lose the last row and column")
 def test_what_is_seen_on_a_scaled_picture_lies_inside_its_source_box(show, store) -> None:
     pixels = np.zeros((2100, 2600, 3), np.uint8)
     bright = box(1300, 700, 1313, 710)

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
-from skimage import measure
+from skimage import measure, morphology, segmentation
 from torch import Tensor
 
 from tools.views import Box
@@ -41,38 +41,59 @@ def to_view(grid: Tensor, height: int, width: int) -> AnomalyMap:
 
 
 class Blob(NamedTuple):
-    """A connected area over threshold."""
+    """A connected area of a map over threshold."""
 
     box: Box
-    mask: Mask
+    image: Mask
+    """(height, width) of the box, true inside the area."""
     peak: float
 
+    def mask(self, height: int, width: int) -> Mask:
+        """The area in the frame of the whole map."""
+        mask = np.zeros((height, width), np.bool_)
+        mask[self.box.slices] = self.image
+        return mask
 
-def blobs(anomaly_map: AnomalyMap, threshold: float, limit: int) -> tuple[Blob, ...]:
-    """Areas of the map above `threshold` (8-connected), the highest peak first, at most `limit`.
 
-    A strong defect lights up its surroundings, so an area is cut back to where the map is at least half its peak; what
-    falls apart then becomes several blobs.
+def blobs(anomaly_map: AnomalyMap, threshold: float) -> tuple[Blob, ...]:
+    """Areas of the map above `threshold`, the highest peak first.
+
+    A strong defect lights up its surroundings, so an area is cut back to where the map is at least half its peak. A
+    lower peak is an area of its own where the map falls below half of it on every way to a higher one.
     """
     found = []
     for area in measure.regionprops(
         measure.label(anomaly_map > threshold, connectivity=2), intensity_image=anomaly_map
     ):
-        core = area.image & (area.image_intensity >= max(threshold, area.intensity_max / 2))
-        found += [
-            _blob(part, area.bbox, anomaly_map) for part in measure.regionprops(measure.label(core, connectivity=2))
-        ]
-    found.sort(key=lambda blob: (-blob.peak, blob.box.y0, blob.box.x0))
-    return tuple(found[:limit])
+        for basin in _basins(area.image_intensity, area.image, threshold):
+            found += _cut_back(area.image_intensity, basin, threshold, area.bbox)
+    return tuple(sorted(found, key=lambda blob: (-blob.peak, blob.box.y0, blob.box.x0)))
 
 
-def _blob(part: Any, offset: tuple[int, ...], anomaly_map: AnomalyMap) -> Blob:
-    """A part of a cut-out that begins at `offset`, in the frame of the whole map."""
+def _basins(values: AnomalyMap, inside: Mask, threshold: float) -> list[Mask]:
+    """Divide a connected area among its peaks that stand out by a factor of two: h-maxima of the logarithm."""
+    if threshold <= 0:
+        return [inside]
+    height = np.where(inside, np.log(np.maximum(values, threshold)), np.log(threshold))
+    flooded = morphology.reconstruction(height - np.log(2.0), height)
+    peaks = measure.label(morphology.local_maxima(flooded, allow_borders=True) & inside, connectivity=2)
+    if peaks.max() <= 1:
+        return [inside]
+    basins = segmentation.watershed(-height, peaks, mask=inside)
+    return [basins == number for number in range(1, int(peaks.max()) + 1)]
+
+
+def _cut_back(values: AnomalyMap, basin: Mask, threshold: float, offset: tuple[int, ...]) -> list[Blob]:
+    """What is left of a basin at half its peak; `offset` is where the values begin in the whole map."""
+    highest = float(values[basin].max())
+    core = basin & (values >= max(threshold, highest / 2)) if highest > 0 else basin
+    parts = measure.regionprops(measure.label(core, connectivity=2), intensity_image=values)
+    return [_blob(part, offset) for part in parts]
+
+
+def _blob(part: Any, offset: tuple[int, ...]) -> Blob:
     y0, x0, y1, x1 = (int(side) + int(offset[axis % 2]) for axis, side in enumerate(part.bbox))
-    box = Box(x0=x0, y0=y0, x1=x1, y1=y1)
-    mask = np.zeros(anomaly_map.shape, np.bool_)
-    mask[box.slices] = part.image
-    return Blob(box, mask, float(anomaly_map[mask].max()))
+    return Blob(Box(x0=x0, y0=y0, x1=x1, y1=y1), part.image, float(part.intensity_max))
 
 
 def heat_overlay(anomaly_map: AnomalyMap, threshold: float) -> NDArray[np.uint8]:

@@ -53,9 +53,13 @@ class Backbone(Protocol):
         ...
 
 
-@functools.lru_cache(maxsize=4)
 def load_backbone(name: str = DEFAULT_BACKBONE) -> Backbone:
     """Load a backbone by name, once a process."""
+    return _load(name)
+
+
+@functools.lru_cache(maxsize=4)
+def _load(name: str) -> Backbone:
     if name != DEFAULT_BACKBONE:
         raise FittedPartError(f"there is no backbone {name!r}; known is {DEFAULT_BACKBONE}")
     return EfficientNetLite0()

@@ -44,8 +44,8 @@ class ConformalCalibration:
 
     def threshold(self, alpha: float) -> float:
         """Score above which p <= alpha; infinite when n is too small to promise alpha."""
-        rank = math.ceil((self.count + 1) * (1 - alpha) - 1e-9)
-        return float(self.scores[rank - 1]) if 1 <= rank <= self.count else math.inf
+        rejected = self._rejected(alpha)
+        return float(self.scores[self.count - rejected]) if rejected else math.inf
 
     def promise(self, alpha: float) -> Promise:
         needed = math.ceil(1 / alpha - 1 - 1e-9)
@@ -66,6 +66,13 @@ class ConformalCalibration:
 
     def realised_range(self, alpha: float) -> tuple[float, float]:
         """Central 95 % of the realised false-alarm rate over calibrations of this size: a Beta law (Vovk 2012)."""
-        rejected = math.floor((self.count + 1) * alpha + 1e-9)
+        rejected = self._rejected(alpha)
         law = stats.beta(rejected, self.count + 1 - rejected)
         return float(law.ppf(0.025)), float(law.ppf(0.975))
+
+    def _rejected(self, alpha: float) -> int:
+        """Largest k with k / (n + 1) <= alpha, compared as p-values are, so that both always agree."""
+        k = min(math.ceil((self.count + 1) * alpha) + 1, self.count)
+        while k > 0 and k / (self.count + 1) > alpha:
+            k -= 1
+        return k

@@ -1,14 +1,15 @@
 """The instrument on which every verdict rests: how unlike the normal references is each place of this view?"""
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
@@ -32,12 +33,14 @@ class LocalizerSettings(Frozen):
     """What decides the maps besides the references."""
 
     backbone: str = DEFAULT_BACKBONE
-    area: int = 320 * 320
+    area: Annotated[int, Field(ge=32 * 32)] = 320 * 320
     """Pixels of the network's input; the aspect ratio is kept."""
-    memory_size: int = 1000
+    memory_size: Annotated[int, Field(ge=1)] = 1000
     seed: int = 0
-    folds: int = 5
+    folds: Annotated[int, Field(ge=2)] = 5
     """Folds of cross-validation where too few normal parts are given to hold some out for good."""
+    window: tuple[float, float] | None = None
+    """Counts that were black and white on 16-bit pictures, where the product fixes them."""
 
 
 class Manifest(Frozen):
@@ -115,7 +118,8 @@ class Localizer:
                 "embeddings": torch.from_numpy(self.embeddings),
                 "scale": torch.tensor(self.scale, dtype=torch.float64),
                 "calibration": torch.from_numpy(self.calibration.scores),
-            }
+            },
+            metadata={"manifest": _without_hash(self.manifest)},
         )
         manifest = self.manifest.model_copy(update={"tensors_sha256": hashlib.sha256(tensors).hexdigest()})
         write_atomically(folder / "localizer.safetensors", tensors)
@@ -131,6 +135,8 @@ class Localizer:
             raise FittedPartError(
                 f"{folder}: localizer.safetensors does not match its manifest; enroll the product again"
             )
+        if _metadata(content).get("manifest") != _without_hash(manifest):
+            raise FittedPartError(f"{folder}: localizer.json was changed by hand; enroll the product again")
         backbone = load_backbone(manifest.settings.backbone)
         if backbone.weights_sha256 != manifest.backbone_sha256:
             raise FittedPartError(f"{folder}: learned with other weights of {backbone.name}; enroll the product again")
@@ -203,6 +209,17 @@ def read_manifest(folder: Path) -> Manifest:
     if manifest.format != FORMAT:
         raise FittedPartError(f"{folder}: learned by another version of this program; enroll the product again")
     return manifest
+
+
+def _without_hash(manifest: Manifest) -> str:
+    return manifest.model_copy(update={"tensors_sha256": ""}).model_dump_json()
+
+
+def _metadata(content: bytes) -> dict[str, str]:
+    """What a safetensors file says of itself: its header is the length in 8 bytes, then that much JSON."""
+    length = int.from_bytes(content[:8], "little")
+    metadata: dict[str, str] = json.loads(content[8 : 8 + length]).get("__metadata__", {})
+    return metadata
 
 
 class _PartFeatures(NamedTuple):

@@ -40,9 +40,10 @@ class PatchMemory:
 
     def _nearest(self, patches: Tensor) -> Tensor:
         standardised = (patches - self.mean) / self.deviation
-        # |q - m|^2 = |q|^2 - 2 (q m - |m|^2 / 2): one matrix product and a maximum
-        closeness = torch.addmm(self._half_squares, standardised, self.patches.T, beta=-1.0).amax(1)
-        return (standardised.square().sum(1) - 2 * closeness).clamp_min_(0).sqrt_()
+        # argmin |q - m|^2 = argmax (q m - |m|^2 / 2): one matrix product. The distance itself is then taken directly:
+        # as a difference of large squares it would be noise where a patch is nearly in the memory.
+        nearest = torch.addmm(self._half_squares, standardised, self.patches.T, beta=-1.0).argmax(1)
+        return (standardised - self.patches[nearest]).square().sum(1).sqrt_()
 
 
 def _k_center(points: Tensor, count: int, generator: torch.Generator) -> Tensor:
