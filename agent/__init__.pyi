@@ -1,9 +1,10 @@
 from .inspection import Inspector as Inspector
 from .report import InspectionReport as InspectionReport
-from .request import (
-    Budget as Budget,
-)
-from .request import (
-    InspectionRequest as InspectionRequest,
-)
+from .report import canonical as canonical
+from .request import Budget as Budget
+from .request import InspectionRequest as InspectionRequest
 from .settings import Settings as Settings
+from .solar_cells import CellType as CellType
+from .solar_cells import split_cells as split_cells
+from .terminal import progress_bars as progress_bars
+from .terminal import results as results

@@ -19,7 +19,7 @@ def bench(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
 ) -> None:
     """Measure detection, localisation, false alarms and speed on folders of labelled parts."""
-    from agent.terminal import progress_bars, results
+    from agent import progress_bars, results
     from evals.benchmark import run_benchmark
     from evals.tables import benchmark_table, false_alarm_table, protocol_line
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from agent.solar_cells import CellType, split_cells
+from agent import CellType, split_cells
 from knowledge import RequestError
 from tools import load_image
 

@@ -20,9 +20,7 @@ from typing import Any
 
 import torch
 
-from agent.inspection import Inspector
-from agent.report import InspectionReport, canonical
-from agent.settings import Settings
+from agent import InspectionReport, Inspector, Settings, canonical
 from evals.simulated import PLATE, write_plate, write_plates
 from tools import load_backbone
 

@@ -12,8 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from agent.inspection import Inspector
-from agent.settings import Settings
+from agent import Inspector, Settings
 from evals.simulated import PLATE, write_plate, write_plates
 
 INSPECTIONS = 12

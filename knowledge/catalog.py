@@ -7,8 +7,9 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from pathlib import Path
+from typing import Any
 
 import yaml
 from pydantic import ValidationError
@@ -32,7 +33,8 @@ class Catalog:
         self._shipped = shipped
 
     def names(self) -> tuple[str, ...]:
-        found = {path.parent.name for base in (self.root, self._shipped) for path in base.glob("*/product.yaml")}
+        bases = (self.root, self._shipped)
+        found = {name for base in bases for name in _children(base) if (base / name / "product.yaml").is_file()}
         return tuple(sorted(found))
 
     def folder(self, name: str) -> Path:
@@ -41,8 +43,9 @@ class Catalog:
             if name in _children(base) and (base / name / "product.yaml").is_file():
                 return base / name
         known = ", ".join(self.names()) or "none yet"
+        shown = "".join(character if character.isprintable() else "?" for character in name)[:64]
         raise ProductError(
-            f"there is no product {name!r} (known: {known}); learn it with: anomalyst enroll {name} --good DIR"
+            f"there is no product {shown!r} (known: {known}); learn it with: anomalyst enroll {shown} --good DIR"
         )
 
     def load(self, name: str) -> Product:
@@ -56,13 +59,7 @@ class Catalog:
     def references(self, name: str) -> tuple[ReferenceImage, ...]:
         """Reference images and defect examples of a product, in the order of their paths."""
         folder = self.folder(name)
-        normal = [_reference(folder, path, None) for path in _files(folder / "references" / "normal")]
-        defects = [
-            _reference(folder, path, defect)
-            for defect in sorted(_children(folder / "references" / "defects"))
-            for path in _files(folder / "references" / "defects" / defect)
-        ]
-        return tuple(normal + defects)
+        return tuple(_reference(folder, path, defect) for path, defect in _reference_files(folder))
 
     def version(self, name: str) -> str:
         """Twelve hex digits that change when the knowledge or any reference image changes."""
@@ -70,27 +67,28 @@ class Catalog:
         references = sorted((ref.defect_type or "", ref.sha256) for ref in self.references(name))
         return hashlib.sha256(json.dumps([product, references], sort_keys=True).encode()).hexdigest()[:12]
 
-    def stamp(self, name: str) -> tuple[tuple[str, int, int], ...]:
+    def stamp(self, name: str) -> tuple[tuple[str, int, int, int], ...]:
         """Names, times and sizes of a product's files: cheap to compare, and changed whenever the version is."""
         folder = self.folder(name)
-        files = [folder / "product.yaml", *sorted(path for path in folder.glob("references/**/*") if path.is_file())]
-        return tuple((str(path), (found := path.stat()).st_mtime_ns, found.st_size) for path in files)
+        files = [folder / "product.yaml", *(path for path, _ in _reference_files(folder))]
+        return tuple((str(path), *_changed(path)) for path in files)
 
     def write(self, product: Product) -> Path:
         """Write `product.yaml` under the writable root, whole or not at all; returns the product folder."""
         folder = self.root / product.name
-        text = yaml.safe_dump(
-            product.model_dump(mode="json", exclude_defaults=True), sort_keys=False, allow_unicode=True, width=110
-        )
+        values = product.model_dump(mode="json", exclude_defaults=True)
+        text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=110)
+        if yaml.safe_load(text) != values:  # YAML folds a few unprintable characters; escaped they survive
+            text = yaml.safe_dump(values, sort_keys=False, width=110)
         write_atomically(folder / "product.yaml", text.encode())
         return folder
 
     def set_references(self, name: str, images: Iterable[Path]) -> None:
         """Make copies of `images` the product's normal references, named by their content, and drop all others."""
-        target = self.root / name / "references" / "normal"
+        target = self.root / self.load(name).name / "references" / "normal"
         keep = set()
         for image in images:
-            content = image.read_bytes()
+            content = _content(image)
             path = target / f"{hashlib.sha256(content).hexdigest()[:16]}{image.suffix.lower()}"
             if not path.exists():
                 write_atomically(path, content)
@@ -109,9 +107,10 @@ def read_product(path: Path) -> Product:
     if len(content) > MAX_YAML_BYTES:
         raise ProductError(f"{path}: expected at most {MAX_YAML_BYTES} bytes")
     try:
-        values = yaml.safe_load(content)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ProductError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+        values = yaml.load(content, Loader=_StrictLoader)  # noqa: S506 - a safe loader that is stricter still
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ProductError(f"{path}: not valid YAML: {reason or type(error).__name__}") from error
     if not isinstance(values, dict):
         raise ProductError(
             f"{path}: expected a mapping with at least name and description, got {type(values).__name__}"
@@ -120,6 +119,24 @@ def read_product(path: Path) -> Product:
         return Product.model_validate(values)
     except ValidationError as error:
         raise ProductError(f"{path}: " + "; ".join(_describe(detail) for detail in error.errors())) from error
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """Plain values only; dates stay text, and a key that stands twice is an error instead of the last one winning."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - as PyYAML declares it
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [key.value for key, _ in node.value]
+        twice = sorted({str(key) for key in keys if keys.count(key) > 1})
+        if twice:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"the key {twice[0]!r} stands there twice", node.start_mark
+            )
+        return super().construct_mapping(node, deep)
 
 
 def _describe(detail: ErrorDetails) -> str:
@@ -145,9 +162,33 @@ def _fields_beside(detail: ErrorDetails) -> list[str]:
     return list(getattr(model, "model_fields", {}))
 
 
+def _reference_files(folder: Path) -> list[tuple[Path, str | None]]:
+    """Files of references and defect examples, each with its defect type."""
+    defects = folder / "references" / "defects"
+    normal: list[tuple[Path, str | None]] = [(path, None) for path in _files(folder / "references" / "normal")]
+    return normal + [(path, defect) for defect in sorted(_children(defects)) for path in _files(defects / defect)]
+
+
 def _reference(folder: Path, path: Path, defect_type: str | None) -> ReferenceImage:
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return ReferenceImage(path=path.relative_to(folder).as_posix(), sha256=digest, defect_type=defect_type)
+    digest = hashlib.sha256(_content(path)).hexdigest()
+    try:
+        return ReferenceImage(path=path.relative_to(folder).as_posix(), sha256=digest, defect_type=defect_type)
+    except ValidationError as error:
+        raise ProductError(
+            f"{path.parent}: {defect_type!r} is no name of a defect type; use small letters, digits, - and _"
+        ) from error
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ProductError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def _changed(path: Path) -> tuple[int, int, int]:
+    found = path.stat()
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size
 
 
 def _remove(path: Path) -> None:
@@ -159,7 +200,9 @@ def _remove(path: Path) -> None:
 
 def _children(folder: Path) -> set[str]:
     """Names of the folders directly inside, so that a name is compared and never joined unseen into a path."""
-    return {path.name for path in folder.iterdir() if path.is_dir()} if folder.is_dir() else set()
+    if not folder.is_dir():
+        return set()
+    return {path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")}
 
 
 def _files(folder: Path) -> list[Path]:

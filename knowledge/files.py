@@ -24,5 +24,6 @@ def write_atomically(path: Path, content: bytes) -> None:
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except OSError as error:
-        Path(temporary).unlink(missing_ok=True)
         raise StoreError(f"cannot write {path} ({error.strerror or error})") from error
+    finally:
+        Path(temporary).unlink(missing_ok=True)

@@ -41,7 +41,11 @@ class ReferenceIndex(Generic[Item]):
         """The `count` most similar items that `keep` accepts, best first; ties in the order of the items."""
         if not self._items:
             return ()
-        similarity = self._embeddings @ _unit(query.astype(np.float32).reshape(1, -1))[0]
+        if query.size != self._embeddings.shape[1]:
+            raise ValueError(f"expected a query of size {self._embeddings.shape[1]}, got {query.size}")
+        # Not a matrix product: its blocks would sum equal rows in unequal order, and break ties at random.
+        similarity = np.einsum("nd,d->n", self._embeddings, _unit(query.astype(np.float32).reshape(1, -1))[0])
+        similarity = np.clip(similarity, -1.0, 1.0)
         order = np.argsort(-similarity, kind="stable")
         kept = [index for index in order if keep(self._items[index])]
         return tuple(Match(self._items[index], float(similarity[index])) for index in kept[:count])

@@ -41,7 +41,11 @@ def question_for(rule: NormalityRule) -> str:
 def name_defect(
     defect_types: Sequence[DefectType], region: Measurements, part: Measurements
 ) -> tuple[DefectType | None, str]:
-    """First defect type whose signature fits the region, and a sentence saying why."""
+    """First defect type whose signature fits the region, and a sentence saying why.
+
+    A signature that cannot be decided is not known to fit, and the sentence says that too.
+    """
+    undecided = []
     for defect in defect_types:
         if defect.signature is None:
             continue
@@ -49,5 +53,6 @@ def name_defect(
             if expressions.holds(defect.signature, {"region": dict(region), "part": dict(part)}):
                 return defect, f"it fits the signature of {defect.name.replace('_', ' ')}"
         except ToolFailure:
-            continue
-    return None, "it fits the signature of no known defect type"
+            undecided.append(defect.name)
+    doubt = f"; that of {', '.join(undecided)} could not be decided" if undecided else ""
+    return None, f"it fits the signature of no known defect type{doubt}"

@@ -11,6 +11,8 @@ Severity = Literal["critical", "major", "minor"]
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 ClauseId = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,31}$")]
 Text = Annotated[str, Field(min_length=1, max_length=4000)]
+Expression = Annotated[str, Field(min_length=1, max_length=4000)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
 
 RULE_VARIABLES = frozenset({"regions", "part"})
 """Names a rule's check may use: the list of measured regions, and the measurements of the whole part."""
@@ -40,7 +42,7 @@ class NormalityRule(Frozen):
     id: ClauseId
     text: Text
     severity: Severity = "major"
-    check: str | None = None
+    check: Expression | None = None
     """CEL expression over `RULE_VARIABLES`, true when the rule is kept; measurements are doubles, so write `3.0`."""
     question: Text | None = None
     """Yes/no question for a reasoner; "yes" means that the rule is kept."""
@@ -60,7 +62,7 @@ class DefectType(Frozen):
     name: Slug
     description: Text
     severity: Severity = "major"
-    signature: str | None = None
+    signature: Expression | None = None
     """CEL expression over `SIGNATURE_VARIABLES`, true when a region looks like this defect; the first match wins."""
 
     @field_validator("signature")
@@ -90,9 +92,9 @@ class Product(Frozen):
     task: Text = "Decide whether the part is normal or anomalous, and say where and why."
     modality: Modality = "image"
     unit: Literal["mm", "um", "cm", "m", "in"] | None = None
-    pixel_size: Annotated[float, Field(gt=0)] | None = None
+    pixel_size: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """Side of one pixel of the original image, in `unit`."""
-    window: tuple[float, float] | None = None
+    window: tuple[Number, Number] | None = None
     """Counts of a 16-bit picture that become black and white on every picture of the product; by default each
     picture's own range."""
     alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05

@@ -86,9 +86,7 @@ def test_a_strange_name_is_an_attribute_error_that_names_door_and_name(package) 
     "floor",
     [
         *("tools", "agent"),
-        pytest.param(
-            "evals", marks=pytest.mark.xfail(strict=True, reason="evals.commands takes agent.terminal directly")
-        ),
+        "evals",
     ],
 )
 def test_a_floor_goes_through_the_doors_of_the_floors_below(floor) -> None:

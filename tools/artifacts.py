@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from knowledge import StoreError, write_atomically
 
-_ID = re.compile(r"^[0-9a-f]{64}\.(png|npy|json|bin)$")
+_ID = re.compile(r"[0-9a-f]{64}\.(png|npy|json|bin)")
 
 
 class ArtifactStore:
@@ -25,7 +25,7 @@ class ArtifactStore:
         """Store `content`; returns its id, `<sha256>.<suffix>`."""
         artifact = f"{hashlib.sha256(content).hexdigest()}.{suffix}"
         path = self.path(artifact)
-        if not path.exists():
+        if not path.exists() or path.stat().st_size != len(content) or path.read_bytes() != content:
             write_atomically(path, content)
         return artifact
 
@@ -41,7 +41,7 @@ class ArtifactStore:
 
     def path(self, artifact: str) -> Path:
         """Where an artifact lies; anything but an id of ours is refused, so no name leads outside the root."""
-        if not _ID.match(artifact):
+        if not _ID.fullmatch(artifact):
             raise StoreError(f"{artifact!r} is not an artifact id")
         return self._root / artifact[:2] / artifact
 
@@ -53,8 +53,11 @@ class ArtifactStore:
 
     def get_image(self, artifact: str) -> NDArray[np.uint8]:
         """Pixels of a stored PNG, with the shape they were stored in."""
-        with Image.open(io.BytesIO(self.get(artifact)), formats=["PNG"]) as image:
-            return np.asarray(image)
+        try:
+            with Image.open(io.BytesIO(self.get(artifact)), formats=["PNG"]) as image:
+                return np.asarray(image)
+        except UnidentifiedImageError as error:
+            raise StoreError(f"artifact {artifact} is not a picture") from error
 
     def put_array(self, array: NDArray[Any]) -> str:
         buffer = io.BytesIO()
@@ -62,5 +65,8 @@ class ArtifactStore:
         return self.put(buffer.getvalue(), "npy")
 
     def get_array(self, artifact: str) -> NDArray[Any]:
-        array: NDArray[Any] = np.load(io.BytesIO(self.get(artifact)), allow_pickle=False)
+        try:
+            array: NDArray[Any] = np.load(io.BytesIO(self.get(artifact)), allow_pickle=False)
+        except (ValueError, EOFError) as error:
+            raise StoreError(f"artifact {artifact} is not an array") from error
         return array

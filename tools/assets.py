@@ -6,17 +6,22 @@ Nothing of a file's metadata goes further than this room: only sizes, bit depths
 import functools
 import hashlib
 import io
+import logging
+import math
+import re
 import struct
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import imagecodecs
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
+from pydantic import Field, model_validator
 
 from knowledge import AssetError, Frozen, Modality
 
@@ -34,7 +39,12 @@ _DECODER_ERRORS = (
 )
 """What Pillow, tifffile and imagecodecs raise on damaged files, as found by mutating them."""
 
-_EXIF_ORIENTATION = 0x0112
+_ORIENTATION = 0x0112
+"""Tag of TIFF and EXIF."""
+
+_TURNED = "turned upright by its orientation mark"
+_WINDOWED = "16-bit counts windowed to 8 bits"
+_FLATTENED = "transparent areas laid on white"
 
 
 class Limits(Frozen):
@@ -46,11 +56,20 @@ class Limits(Frozen):
     """A part smaller than this on a side shows nothing that could be inspected."""
 
 
+Count = Annotated[float, Field(allow_inf_nan=False)]
+
+
 class Window(Frozen):
     """Counts of a 16-bit picture that become black and white; what lies outside is clipped to them."""
 
-    low: float
-    high: float
+    low: Count
+    high: Count
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Window":
+        if self.low >= self.high:
+            raise ValueError(f"expected low < high, got {self.low} and {self.high}")
+        return self
 
 
 class Asset(Frozen):
@@ -118,9 +137,9 @@ def decode_image(
 
 
 def clean_name(name: str) -> str:
-    """A file name that can be printed: no control characters, at most 120 characters."""
+    """A file name that can be printed: no control characters, at most its last 120 characters."""
     printable = "".join(character if character.isprintable() else "?" for character in name)
-    return printable if len(printable) <= 120 else printable[:117] + "..."
+    return printable if len(printable) <= 120 else "..." + printable[-117:]
 
 
 class _Decoded(NamedTuple):
@@ -131,13 +150,13 @@ class _Decoded(NamedTuple):
 
 def _read_bytes(path: Path, limits: Limits) -> bytes:
     shown = clean_name(str(path))
-    if path.is_dir():
-        raise AssetError(f"{shown}: is a folder; name the picture files inside it")
-    if not path.exists():
-        raise AssetError(f"{shown}: there is no such file; check the path")
-    if not path.is_file():
-        raise AssetError(f"{shown}: is not a regular file; copy the picture to one")
     try:
+        if path.is_dir():
+            raise AssetError(f"{shown}: is a folder; name the picture files inside it")
+        if not path.exists():
+            raise AssetError(f"{shown}: there is no such file; check the path")
+        if not path.is_file():
+            raise AssetError(f"{shown}: is not a regular file; copy the picture to one")
         with path.open("rb") as file:
             content = file.read(limits.max_bytes + 1)
     except OSError as error:
@@ -171,13 +190,11 @@ def _what_it_seems(content: bytes) -> str:
 
 
 def _decode(content: bytes, kind: str, limits: Limits, shown: str) -> _Decoded:
-    decode = _decode_with_pillow
+    decoders = {"PNG": _decode_png, "TIFF": _decode_tiff}
+    check_size = functools.partial(_check_size, limits=limits, shown=shown)
     try:
-        if kind == "PNG" and _is_deep_colour_png(content):
-            decode = _decode_deep_png
-        elif kind == "TIFF" and _tiff_bits(content) > 8:
-            decode = _decode_deep_tiff
-        return decode(content, kind, functools.partial(_check_size, limits=limits, shown=shown))
+        with _quiet():
+            return decoders.get(kind, _decode_with_pillow)(content, kind, check_size)
     except AssetError:
         raise
     except Image.DecompressionBombError as error:
@@ -185,8 +202,27 @@ def _decode(content: bytes, kind: str, limits: Limits, shown: str) -> _Decoded:
             f"{shown}: has far more than the limit of {limits.max_pixels} pixels; scale it down"
         ) from error
     except _DECODER_ERRORS as error:
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
-        raise AssetError(f"{shown}: the {kind} data is damaged ({reason}); export the picture again") from error
+        reason = re.sub(r"<[^<>]* at 0x[0-9a-f]+>", "the file", " ".join(str(error).split()))[:120]
+        raise AssetError(
+            f"{shown}: the {kind} data is damaged or of a kind that is not read ({reason or type(error).__name__}); "
+            "export the picture again"
+        ) from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Decoders warn and log of what they raise anyway; a damaged file must not write on the user's screen."""
+    loggers = [logging.getLogger(name) for name in ("tifffile", "imagecodecs")]
+    before = [logger.disabled for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for logger in loggers:
+            logger.disabled = True
+        try:
+            yield
+        finally:
+            for logger, disabled in zip(loggers, before, strict=True):
+                logger.disabled = disabled
 
 
 def _check_size(width: int, height: int, limits: Limits, shown: str) -> None:
@@ -206,28 +242,28 @@ CheckSize = Callable[[int, int], None]
 
 
 def _decode_with_pillow(content: bytes, kind: str, check_size: CheckSize) -> _Decoded:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        image: Image.Image = Image.open(io.BytesIO(content), formats=[kind])
-        check_size(*image.size)
-        frames = getattr(image, "n_frames", 1)
-        notes = [f"first of {frames} frames"] if frames > 1 else []
-        image.load()
-        if image.getexif().get(_EXIF_ORIENTATION, 1) != 1:
-            image = ImageOps.exif_transpose(image)
-            notes.append("turned upright by its orientation mark")
+    image: Image.Image = Image.open(io.BytesIO(content), formats=[kind])
+    check_size(*image.size)
+    frames = getattr(image, "n_frames", 1)
+    notes = [f"first of {frames} frames"] if frames > 1 else []
+    image.load()
+    if image.getexif().get(_ORIENTATION, 1) in range(2, 9):
+        image = ImageOps.exif_transpose(image)
+        notes.append(_TURNED)
     if image.mode.startswith("I"):
-        return _Decoded(_counts(np.asarray(image)), (*notes, "16-bit counts windowed to 8 bits"))
-    if image.mode == "F":
-        raise ValueError("32-bit float pictures are height maps, not photographs")
+        return _Decoded(_counts(np.asarray(image)), (*notes, _WINDOWED))
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        flat = Image.new("RGBA", image.size, "white")
-        flat.alpha_composite(image.convert("RGBA"))
-        return _Decoded(np.asarray(flat.convert("RGB")), (*notes, "transparent areas laid on white"))
+        return _Decoded(_on_white(image.convert("RGBA")), (*notes, _FLATTENED))
     if image.mode not in ("RGB", "L"):
         notes.append(f"{image.mode} converted to RGB")
         image = image.convert("RGB")
     return _Decoded(np.asarray(image), tuple(notes))
+
+
+def _on_white(image: Image.Image) -> NDArray[np.uint8]:
+    flat = Image.new("RGBA", image.size, "white")
+    flat.alpha_composite(image)
+    return np.asarray(flat.convert("RGB"))
 
 
 def _counts(array: NDArray[Any]) -> NDArray[np.uint16]:
@@ -237,40 +273,82 @@ def _counts(array: NDArray[Any]) -> NDArray[np.uint16]:
     return array.astype(np.uint16)
 
 
-def _is_deep_colour_png(content: bytes) -> bool:
-    """16 bits a channel and more than one channel, which Pillow cuts to 8 bits without a word."""
-    return len(content) > 25 and content[24] == 16 and content[25] in (2, 4, 6)
-
-
-def _decode_deep_png(content: bytes, kind: str, check_size: CheckSize) -> _Decoded:
-    check_size(*struct.unpack(">II", content[16:24]))
+def _decode_png(content: bytes, kind: str, check_size: CheckSize) -> _Decoded:
+    """Pillow fills missing rows with black and cuts 16-bit colours to 8 bits; libpng does neither."""
+    header = Image.open(io.BytesIO(content), formats=[kind])
+    check_size(*header.size)
     array = imagecodecs.png_decode(content)
-    return _drop_alpha(array, ("16-bit counts windowed to 8 bits",))
+    if content[24] != 16 or content[25] not in (2, 4, 6):
+        return _decode_with_pillow(content, kind, check_size)
+    return _turned(array, header.getexif().get(_ORIENTATION, 1), [])
 
 
-def _tiff_bits(content: bytes) -> int:
-    with tifffile.TiffFile(io.BytesIO(content)) as file:
-        return int(file.pages.first.bitspersample)
-
-
-def _decode_deep_tiff(content: bytes, kind: str, check_size: CheckSize) -> _Decoded:
+def _decode_tiff(content: bytes, kind: str, check_size: CheckSize) -> _Decoded:
     with tifffile.TiffFile(io.BytesIO(content)) as file:
         page = file.pages.first
-        if page.dtype != np.uint16:
-            raise ValueError(f"{page.dtype} samples; expected 8 or 16 bits a channel")
-        if page.imagedepth != 1 or page.axes not in ("YX", "YXS", "SYX"):
-            raise ValueError(f"axes {page.axes}; expected one flat picture")
-        check_size(page.imagewidth, page.imagelength)
+        _require_plain(page, check_size)
         notes = [f"first of {len(file.pages)} frames"] if len(file.pages) > 1 else []
         array = page.asarray()
         array = np.moveaxis(array, 0, -1) if page.axes == "SYX" else array
-        if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
-            array = np.iinfo(np.uint16).max - array
-        orientation = int(page.tags.valueof(_EXIF_ORIENTATION, default=1))
-    if orientation != 1:
+        array = _tiff_colours(page, array, notes)
+        orientation = int(page.tags.valueof(_ORIENTATION, default=1))
+    return _turned(array, orientation, notes)
+
+
+def _require_plain(page: Any, check_size: CheckSize) -> None:
+    """One flat picture with all of its data, whose tiles too are within the limit."""
+    if page.imagedepth != 1 or page.axes not in ("YX", "YXS", "SYX"):
+        raise ValueError(f"axes {page.axes}; expected one flat picture")
+    if page.dtype not in (np.bool_, np.uint8, np.uint16):
+        raise ValueError(f"{page.dtype} samples; expected 8 or 16 bits a channel")
+    check_size(page.imagewidth, page.imagelength)
+    check_size(max(page.imagewidth, page.tilewidth), max(page.imagelength, page.tilelength))
+    if len(page.dataoffsets) < math.prod(page.chunked) or not all(page.databytecounts):
+        raise ValueError("parts of the picture are missing")
+
+
+def _tiff_colours(page: Any, array: NDArray[Any], notes: list[str]) -> NDArray[Any]:
+    """Gray, RGB or RGBA samples from what a TIFF calls its colours."""
+    photometric = tifffile.PHOTOMETRIC(page.photometric)
+    if array.dtype == np.bool_:
+        array = array.astype(np.uint8) * 255
+        return 255 - array if photometric == tifffile.PHOTOMETRIC.MINISWHITE else array
+    if photometric == tifffile.PHOTOMETRIC.MINISWHITE:
+        inverted: NDArray[Any] = ((1 << page.bitspersample) - 1 - array).astype(array.dtype)
+        return inverted
+    if photometric in (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.RGB):
+        return array
+    if array.dtype != np.uint8:
+        raise ValueError(f"16-bit {photometric.name}; expected gray or RGB")
+    kind = "CMYK" if photometric == tifffile.PHOTOMETRIC.SEPARATED else photometric.name.lower()
+    notes.append(f"{kind} converted to RGB")
+    if photometric == tifffile.PHOTOMETRIC.PALETTE:
+        return np.ascontiguousarray((page.colormap[:, array] >> 8).astype(np.uint8).transpose(1, 2, 0))
+    if photometric == tifffile.PHOTOMETRIC.SEPARATED and array.shape[-1] == 4:
+        return np.asarray(Image.fromarray(np.ascontiguousarray(array), "CMYK").convert("RGB"))
+    if photometric == tifffile.PHOTOMETRIC.YCBCR and page.compression == tifffile.COMPRESSION.JPEG:
+        return array
+    raise ValueError(f"colours {photometric.name}; expected gray, RGB, palette or CMYK")
+
+
+def _turned(array: NDArray[Any], orientation: int, notes: list[str]) -> _Decoded:
+    """Upright gray or RGB; transparent areas of 8-bit pictures are laid on white, counts are kept as they are."""
+    if orientation in range(2, 9):
         array = _upright(array, orientation)
-        notes.append("turned upright by its orientation mark")
-    return _drop_alpha(np.ascontiguousarray(array), (*notes, "16-bit counts windowed to 8 bits"))
+        notes.append(_TURNED)
+    array = np.ascontiguousarray(array)
+    channels = 1 if array.ndim == 2 else array.shape[2]
+    if channels not in (1, 2, 3, 4):
+        raise ValueError(f"{channels} channels; expected gray or RGB")
+    if channels in (2, 4) and array.dtype == np.uint8:
+        flat = _on_white(Image.fromarray(array, "LA" if channels == 2 else "RGBA").convert("RGBA"))
+        return _Decoded(flat, (*notes, _FLATTENED))
+    if channels in (2, 4):
+        array = array[..., 0] if channels == 2 else array[..., :3]
+        notes.append("alpha channel left out")
+    if array.dtype == np.uint16:
+        notes.append(_WINDOWED)
+    return _Decoded(array.reshape(array.shape[:2]) if channels == 1 else array, tuple(notes))
 
 
 def _upright(array: NDArray[Any], orientation: int) -> NDArray[Any]:
@@ -282,16 +360,6 @@ def _upright(array: NDArray[Any], orientation: int) -> NDArray[Any]:
         **{6: (False, True), 7: (True, True), 8: (True, False)},
     }[orientation]
     return array[:: -1 if flip_rows else 1, :: -1 if flip_columns else 1]
-
-
-def _drop_alpha(array: NDArray[Any], notes: tuple[str, ...]) -> _Decoded:
-    """Gray or RGB from two or four channels; counts of transparent areas are kept as they are."""
-    channels = 1 if array.ndim == 2 else array.shape[2]
-    if channels in (2, 4):
-        return _Decoded(array[..., 0] if channels == 2 else array[..., :3], (*notes, "alpha channel left out"))
-    if channels not in (1, 3):
-        raise ValueError(f"{channels} channels; expected gray or RGB")
-    return _Decoded(array.reshape(array.shape[:2]) if channels == 1 else array, notes)
 
 
 def _full_range(array: NDArray[Any]) -> Window:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from knowledge import Frozen
 
@@ -21,6 +21,12 @@ class Box(Frozen):
     y0: Annotated[int, Field(ge=0)]
     x1: int
     y1: int
+
+    @model_validator(mode="after")
+    def _not_inside_out(self) -> "Box":
+        if self.x1 <= self.x0 or self.y1 <= self.y0:
+            raise ValueError(f"expected x0 < x1 and y0 < y1, got {self.as_list()}")
+        return self
 
     @property
     def width(self) -> int:

@@ -298,7 +298,11 @@ def test_a_rule_on_a_part_that_was_not_rendered_cannot_be_told(tmp_path) -> None
 
 
 def test_an_empty_mask_leaves_a_claim_unverified(tmp_path) -> None:
-    case = Case(tmp_path, ((slice(5, 5), slice(5, 5)), 40))
+    case = Case(tmp_path, ((slice(5, 6), slice(5, 6)), 40))
+    [region] = EvidenceLog(case.records).regions().values()
+    emptied = region.model_copy(update={"mask": case.store.put_array(np.zeros((HEIGHT, WIDTH), np.bool_))})
+    localized = case.records[1].shown.model_copy(update={"regions": (emptied,)})
+    case.records[1] = case.records[1].model_copy(update={"shown": localized})
     assert case.check("size", "a1.r1", number=0.0).status == "unverified"
 
 

@@ -77,7 +77,6 @@ def test_a_write_that_fails_half_way_leaves_the_old_file_and_nothing_else(tmp_pa
     assert path.read_bytes() == b"kept"
 
 
-@pytest.mark.xfail(strict=True, reason="only OSError removes the half-written file; Ctrl-C and a wrong type leave it")
 def test_no_other_error_leaves_a_half_written_file(tmp_path: Path) -> None:
     with pytest.raises(TypeError):
         write_atomically(tmp_path / "file", "text")  # type: ignore[arg-type]

@@ -39,12 +39,14 @@ def render_crop(
     view: RenderedView, box: Box, name: str, store: ArtifactStore, *, enhance: bool = False
 ) -> RenderedView:
     """A box of a view, enlarged to at least `MIN_CROP_SIDE`; `enhance` stretches its local contrast (CLAHE)."""
+    if box.x1 > view.width or box.y1 > view.height:
+        raise ValueError(f"expected a box inside {view.width} x {view.height} pixels, got {box.as_list()}")
     pixels = store.get_image(view.image)[box.slices]
     factor = max(1, -(-MIN_CROP_SIDE // max(box.width, box.height)))
     enlarged = np.asarray(
         Image.fromarray(pixels).resize((box.width * factor, box.height * factor), Image.Resampling.BICUBIC)
     )
-    if enhance:
+    if enhance and enlarged.min() < enlarged.max():
         enlarged = np.rint(exposure.equalize_adapthist(enlarged, clip_limit=0.02) * 255).astype(np.uint8)
     return RenderedView(
         id=name,
