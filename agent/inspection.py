@@ -120,6 +120,7 @@ class Inspector:
             thread_id=thread_id,
             model=self.settings.model,
             base_url=self.settings.base_url,
+            price=self.settings.price,
             budget=self.settings.budget,
         )
         return await self.arun(request)

@@ -123,7 +123,7 @@ async def plan(workshop: Workshop, state: State) -> Update:
     return {
         "plan": [step.model_dump(mode="json") for step in (*known, *steps)],
         "rounds": state["rounds"] + 1,
-        "usage": use._asdict(),
+        "usage": _cost(use, state),
         "events": [
             _event("plan", steps=[step.model_dump(mode="json") for step in steps], complaints=list(complaints)),
         ],
@@ -176,7 +176,7 @@ async def observe(workshop: Workshop, state: State) -> Update:
         "plan": with_status(steps, changes),
         # The evidence now holds what the messages carried: state keeps it once.
         "messages": [answer.model_copy(update={"artifact": None}) for answer in answers],
-        "usage": {"steps": len(answers), **use._asdict()},
+        "usage": {"steps": len(answers), **_cost(use, state)},
         "events": events,
     }
 
@@ -284,6 +284,11 @@ def _planner_briefing(state: State, known: list[PlannedStep], log: EvidenceLog) 
         ],
         "budget": {"steps_left": budget.steps - int(state["usage"].get("steps", 0))},
     }
+
+
+def _cost(use: ModelUse, state: State) -> dict[str, float]:
+    price = InspectionRequest.model_validate(state["request"]).price or 0.0
+    return {**use._asdict(), "cost": use.tokens * price / 1e6}
 
 
 def _stop_reason(state: State) -> str:

@@ -76,7 +76,7 @@ def build_report(state: Mapping[str, Any], product: Product, store: ArtifactStor
         ),
         plan=tuple(StepInfo(**{key: step[key] for key in StepInfo.model_fields}) for step in state["plan"]),
         models=tuple(ModelInfo.model_validate(value) for value in state["models"]),
-        usage=UsageInfo(**Usage.model_validate(state["usage"]).model_dump()),
+        usage=_usage(state),
         not_checked=_not_checked(state, log, rules),
         sent_to=tuple(
             SentInfo(
@@ -90,6 +90,13 @@ def build_report(state: Mapping[str, Any], product: Product, store: ArtifactStor
         maps={shown.view: shown.heat for _, shown in log.of(Localized)},
     )
     return InspectionReport.model_validate(round_numbers(report.model_dump(mode="json")))
+
+
+def _usage(state: Mapping[str, Any]) -> UsageInfo:
+    """What was spent; tokens without a price have a cost that is not known, which is not the same as nothing."""
+    usage = Usage.model_validate(state["usage"])
+    known = usage.tokens == 0 or state["request"].get("price") is not None
+    return UsageInfo(**{**usage.model_dump(), "cost": usage.cost if known else None})
 
 
 def _input(asset: Mapping[str, Any], log: EvidenceLog) -> InputInfo:

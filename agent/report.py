@@ -133,8 +133,8 @@ class UsageInfo(Record):
     steps: int
     model_calls: int
     tokens: int
-    cost: float
-    """US dollars."""
+    cost: float | None
+    """US dollars; null where tokens were used whose price was not given."""
     seconds: float
 
 

@@ -18,7 +18,7 @@ class Budget(Frozen):
     model_calls: Annotated[int, Field(ge=1)] = 12
     tokens: Annotated[int, Field(ge=1)] = 200_000
     cost: Annotated[float, Field(ge=0)] = 1.0
-    """US dollars, by the model's price list; the embedded model costs nothing."""
+    """US dollars, by `price`; the embedded model costs nothing."""
     seconds: Annotated[float, Field(gt=0)] = 300.0
     """Of work, not counting the time while nothing ran."""
 
@@ -36,6 +36,8 @@ class InspectionRequest(Frozen):
     """False-alarm rate; by default the product's."""
     model: str = "embedded"
     base_url: str | None = None
+    price: Annotated[float, Field(ge=0)] | None = None
+    """US dollars a million tokens of the model; without it the cost of a cloud model is not known."""
     budget: Budget = Budget()
     interrupt: bool = False
     """Ask a person when the verdict is `review`."""

@@ -23,6 +23,8 @@ class Settings(BaseSettings):
     """`embedded`, `openai:<model>` or `google_genai:<model>`."""
     base_url: str | None = None
     """Address of an OpenAI-compatible server."""
+    price: Annotated[float, Field(ge=0)] | None = None
+    """US dollars a million tokens, as the model's vendor states it; needed for the budget of money."""
     max_bytes: Annotated[int, Field(gt=0)] = 200_000_000
     max_pixels: Annotated[int, Field(gt=0)] = 50_000_000
     budget: Budget = Budget()

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from agent import Inspector, Settings
+from agent import Inspector, Settings, canonical
 from evals.simulated import PLATE, write_plate, write_plates
 
 INSPECTIONS = 12
@@ -32,7 +32,8 @@ def agent_overhead() -> dict[str, Any]:
         home = Path(folder) / "home"
         inspector = Inspector(Settings(home=home))
         inspector.enroll(PLATE, write_plates(Path(folder) / "good", 30))
-        inspector.inspect(write_plate(Path(folder) / "warm.png", 2000, "scratch"), PLATE.name)
+        warm = write_plate(Path(folder) / "warm.png", 2000, "scratch")
+        repeats = {canonical(inspector.inspect(warm, PLATE.name)) for _ in range(3)}
         beside, whole = [], []
         for number in range(INSPECTIONS):
             part = write_plate(Path(folder) / f"part{number}.png", 3000 + number, "scratch" if number % 2 else "")
@@ -46,6 +47,7 @@ def agent_overhead() -> dict[str, Any]:
         "inspections": INSPECTIONS,
         "seconds_per_inspection": round(statistics.median(whole), 4),
         "overhead_ms_per_step": round(1000 * statistics.median(beside), 1),
+        "repeats_byte_identical": len(repeats) == 1,
         "largest_checkpoint_kb": round(largest / 1024, 1),
     }
 
