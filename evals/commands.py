@@ -29,6 +29,7 @@ def bench(
     if as_json:
         typer.echo(json.dumps(result))
         return
-    results().print(benchmark_table(result))
-    results().print(false_alarm_table(result))
+    console = results()
+    for table in (benchmark_table, false_alarm_table):
+        console.print(table(result, markdown=not console.is_terminal))
     typer.echo(protocol_line(result))

@@ -1,7 +1,8 @@
-"""A benchmark's result as tables for people."""
+"""A benchmark's result as tables: lines for a terminal, Markdown for a file."""
 
 from typing import Any
 
+from rich import box
 from rich.table import Table
 
 _COLUMNS = {
@@ -17,19 +18,19 @@ _COLUMNS = {
 }
 
 
-def benchmark_table(result: dict[str, Any]) -> Table:
+def benchmark_table(result: dict[str, Any], *, markdown: bool) -> Table:
     """A line a set, and the macro average."""
-    table = Table("set", "train", "test", *_COLUMNS.values(), title="Detection and localisation")
+    table = _table("Detection and localisation", markdown, "set", "train", "test", *_COLUMNS.values())
     for row in result["sets"]:
         table.add_row(row["name"], str(row["train"]), str(row["test"]), *_figures(row))
-    table.add_section()
     table.add_row("macro", "", "", *_figures(result["macro"]))
     return table
 
 
-def false_alarm_table(result: dict[str, Any]) -> Table:
+def false_alarm_table(result: dict[str, Any], *, markdown: bool) -> Table:
     """Realised error rates at each alpha, with exact binomial intervals."""
-    table = Table("set", "calibrated on", "alpha", "false alarms (95 %)", "misses (95 %)", title="Realised error rates")
+    columns = ("set", "calibrated on", "alpha", "false alarms (95 %)", "misses (95 %)")
+    table = _table("Realised error rates", markdown, *columns)
     for row in result["sets"]:
         for rate in row["rates"]:
             table.add_row(
@@ -51,6 +52,10 @@ def protocol_line(result: dict[str, Any]) -> str:
         f"false alarm and miss at alpha {protocol['alphas'][0]:g}; "
         f"time without decoding, {protocol['threads']} threads on {protocol['cores']} cores."
     )
+
+
+def _table(title: str, markdown: bool, *columns: str) -> Table:
+    return Table(*columns, box=box.MARKDOWN) if markdown else Table(*columns, title=title)
 
 
 def _figures(row: dict[str, Any]) -> list[str]:
