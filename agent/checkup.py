@@ -4,11 +4,11 @@ import os
 import platform
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from agent.enrolment import known_products
 from agent.settings import Settings
-from knowledge import AnomalystError, write_atomically
+from knowledge import AnomalystError, require_writable
 from tools import DEFAULT_BACKBONE, import_open3d, load_backbone
 
 _PACKAGES = (
@@ -58,9 +58,7 @@ def _try(what: str, look: Callable[[], str]) -> Check:
 
 
 def _home(settings: Settings) -> str:
-    write_atomically(settings.home / ".writable", b"")
-    (settings.home / ".writable").unlink()
-    return str(settings.home)
+    return str(require_writable(settings.home))
 
 
 def _backbone() -> str:
@@ -68,12 +66,18 @@ def _backbone() -> str:
     return f"{backbone.name}, weights {backbone.weights_sha256[:12]}"
 
 
+def _state(row: dict[str, Any]) -> Literal["fine", "absent", "broken"]:
+    if row["state"] == "ready":
+        return "fine"
+    return "broken" if "product.yaml" in row["state"] else "absent"
+
+
 def _products(settings: Settings) -> list[Check]:
     rows = known_products(settings.home)
     return [
         Check(
             f"product {row['product']}",
-            "fine" if row["state"] == "ready" else "absent",
+            _state(row),
             row.get("promise", row["state"]),
         )
         for row in rows

@@ -6,6 +6,7 @@ Exit codes: 0 normal (or done), 1 anomalous, 2 review, 3 input or usage error, 4
 import json
 import sys
 import traceback
+import uuid
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -33,7 +34,15 @@ app = typer.Typer(
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
-ProductName = Annotated[str, typer.Option("--product", "-p", help="Name of a learned product.")]
+ProductName = Annotated[
+    str, typer.Option("--product", "-p", envvar="ANOMALYST_PRODUCT", help="Name of a learned product.")
+]
+Alpha = Annotated[
+    float | None, typer.Option(envvar="ANOMALYST_ALPHA", help="Accepted false-alarm rate; by default the product's.")
+]
+ReportFolder = Annotated[
+    Path | None, typer.Option(envvar="ANOMALYST_OUT", help="Folder for the reports; by default under ANOMALYST_HOME.")
+]
 
 
 @app.command()
@@ -87,8 +96,8 @@ def inspect(
     product: ProductName,
     model: Annotated[str | None, typer.Option(help="embedded, openai:<model> or google_genai:<model>.")] = None,
     base_url: Annotated[str | None, typer.Option(help="Address of an OpenAI-compatible server.")] = None,
-    alpha: Annotated[float | None, typer.Option(help="Accepted false-alarm rate; by default the product's.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for the reports; by default under ANOMALYST_HOME.")] = None,
+    alpha: Alpha = None,
+    out: ReportFolder = None,
     thread: Annotated[str, typer.Option(help="Go on with this inspection where it was broken off.")] = "",
     as_json: AsJson = False,
 ) -> None:
@@ -103,7 +112,8 @@ def inspect(
     with progress_bars(quiet=len(paths) == 1) as progress:
         for done, path in enumerate(paths):
             progress("inspecting", done, len(paths))
-            report, page, code = _inspect_one(inspector, path, product, alpha, thread, folder)
+            options = {"alpha": alpha, "thread_id": thread or uuid.uuid4().hex}
+            report, page, code = _inspect_one(inspector, path, product, folder, options)
             worst = max(worst, code)
             if as_json:
                 typer.echo(report.model_dump_json())
@@ -150,18 +160,10 @@ def doctor(as_json: AsJson = False) -> None:
 
 
 def load_settings(**given: Any) -> "Settings":
-    """Settings from the arguments that were given, then the environment, then the defaults."""
-    from pydantic import ValidationError
+    """Settings from the options that were given, then the environment, then the defaults."""
+    from agent.settings import read_settings
 
-    from agent.settings import Settings
-    from knowledge import RequestError
-
-    try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = "__".join(str(part) for part in first["loc"]).upper()
-        raise RequestError(f"ANOMALYST_{name}: {first['msg']}, got {first['input']!r}") from error
+    return read_settings(**{name: value for name, value in given.items() if value is not None})
 
 
 def main() -> None:
@@ -186,20 +188,28 @@ def main() -> None:
 
 
 def _inspect_one(
-    inspector: "Inspector", path: Path, product: str, alpha: float | None, thread: str, folder: Path
+    inspector: "Inspector", path: Path, product: str, folder: Path, options: dict[str, Any]
 ) -> "tuple[InspectionReport, Path, int]":
     """The report of one path, its page, and its exit code; a path that cannot be inspected gets a record too."""
     from agent.report import rejected_report
-    from agent.request import new_request
     from tools import clean_name
 
     try:
-        report = inspector.inspect(path, product, alpha=alpha, thread_id=thread)
+        report = inspector.inspect(path, product, **options)
     except AnomalystError as error:
         typer.echo(f"anomalyst: {error}", err=True)
-        request = new_request(path, product, model=inspector.settings.model).model_dump(mode="json")
+        request = {
+            "inspection_id": options["thread_id"],
+            "product": product,
+            "model": inspector.settings.model,
+            **options,
+        }
         return rejected_report(request, clean_name(path.name), str(error)), folder, EXIT_INPUT
-    return report, inspector.write(report, folder / report.inspection_id), EXIT_CODES[report.verdict]
+    try:
+        return report, inspector.write(report, folder / report.inspection_id), EXIT_CODES[report.verdict]
+    except AnomalystError as error:
+        typer.echo(f"anomalyst: {error}; the inspection is kept in thread {options['thread_id']}", err=True)
+        return report, folder, EXIT_INPUT
 
 
 def _summary(report: "InspectionReport", page: Path) -> dict[str, Any]:

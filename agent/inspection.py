@@ -2,6 +2,8 @@
 
 import asyncio
 import functools
+import hashlib
+import sqlite3
 from collections.abc import AsyncIterator, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -14,6 +16,7 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command
+from pydantic import ValidationError
 
 from agent.exports import html_page, markdown_text
 from agent.graph import build_graph
@@ -23,10 +26,10 @@ from agent.policy import Decision
 from agent.record import build_report
 from agent.report import InspectionReport
 from agent.request import InspectionRequest, new_request
-from agent.settings import Settings
+from agent.settings import Settings, read_settings
 from agent.state import State
 from agent.trajectory import trajectory_lines
-from knowledge import InputError, Product, RequestError, StoreError, write_atomically
+from knowledge import InputError, Product, RequestError, StoreError, require_writable, write_atomically
 from tools import ArtifactStore, Instruments, LearnedProduct, LearnedProducts, Limits, LocalizerSettings, Progress
 
 Graph = CompiledStateGraph[State, None, State, State]
@@ -54,14 +57,16 @@ class Inspector:
         **options: Any,
     ) -> None:
         """`options` are fields of `Settings`, as in `Inspector(model="embedded", home=...)`."""
-        self.settings = settings or Settings(**options)
-        self._home = _writable(self.settings.home)
+        if settings is not None and options:
+            raise RequestError(f"give settings, or {', '.join(options)}, not both")
+        self.settings = settings or read_settings(**options)
+        self._home = require_writable(self.settings.home)
         self.store = ArtifactStore(self._home / "artifacts")
         limits = Limits(max_bytes=self.settings.max_bytes, max_pixels=self.settings.max_pixels)
         self.products = LearnedProducts(self._home, limits)
         named = functools.cache(lambda: chat_model(self.settings.model, self.settings.base_url))
         self.workshop = Workshop(self.store, self.products, planner or named(), reasoner or named(), limits)
-        remote = reasoner is not None or is_remote(self.settings.model)
+        remote = is_remote(self.workshop.reasoner)
         self.instruments = Instruments(self.store, self.products, self.workshop.reasoner, remote=remote, limits=limits)
 
     def enroll(
@@ -132,20 +137,26 @@ class Inspector:
             begun = (await graph.aget_state(config)).values
             if begun:
                 earlier = InspectionRequest.model_validate(begun["request"])
-                if not request.asks_the_same(earlier):
+                if not request.asks_the_same(earlier) or _another_file(request, begun):
                     raise RequestError(f"thread {request.thread!r} holds another inspection; use another thread id")
                 if begun.get("status") == "done":
                     return self._stored(begun)
             try:
                 await self._invoke(graph, None if begun else {"request": request.model_dump(mode="json")}, config)
             except InputError:
+                if "status" in (await graph.aget_state(config)).values:
+                    raise  # the part was read: what has been found so far is kept
                 await graph.checkpointer.adelete_thread(request.thread)  # type: ignore[union-attr]
                 raise
             return self._current((await graph.aget_state(config)).values)
 
     def review(self, thread_id: str, verdict: str, reviewer: str, comment: str = "") -> InspectionReport:
         """Answer an inspection that waits for a person; returns the final report."""
-        answer = Review.model_validate({"verdict": verdict, "reviewer": reviewer, "comment": comment})
+        try:
+            answer = Review.model_validate({"verdict": verdict, "reviewer": reviewer, "comment": comment})
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise RequestError(f"{first['loc'][0]}: {first['msg']}, got {first['input']!r}") from error
         return _blocking(self._areview(thread_id, answer))
 
     async def _areview(self, thread_id: str, answer: Review) -> InspectionReport:
@@ -194,12 +205,16 @@ class Inspector:
             **values,
             "decision": decision.model_copy(update={"reasons": (waits, *decision.reasons)}).model_dump(),
         }
-        return build_report(values, self.products.get(values["product"]).product, self.store)
+        return build_report(values, self.products.get(values["product"]).product)
 
     @asynccontextmanager
     async def _graph(self) -> AsyncIterator[Graph]:
-        async with checkpointer(self._home / "threads.sqlite") as saver:
-            yield build_graph(self.workshop, self.instruments, saver)
+        path = self._home / "threads.sqlite"
+        try:
+            async with checkpointer(path) as saver:
+                yield build_graph(self.workshop, self.instruments, saver)
+        except sqlite3.Error as error:
+            raise StoreError(f"{path} cannot be used ({error}); free space, or move the file away") from error
 
 
 @asynccontextmanager
@@ -210,20 +225,17 @@ async def checkpointer(path: Path) -> AsyncIterator[AsyncSqliteSaver]:
         yield AsyncSqliteSaver(connection, serde=serde)
 
 
+def _another_file(request: InspectionRequest, begun: dict[str, Any]) -> bool:
+    """True when the path now holds another picture than the one that the thread has read."""
+    read = [value["sha256"] for value in begun.get("inputs", ())]
+    paths = [Path(path) for path in request.inputs]
+    if not read or not all(path.is_file() for path in paths):
+        return False
+    return read != [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+
+
 def _config(thread_id: str) -> Any:
     return {"configurable": {"thread_id": thread_id}, "recursion_limit": _RECURSION_LIMIT}
-
-
-def _writable(home: Path) -> Path:
-    probe = home / ".writable"
-    write_atomically(probe, b"")
-    try:
-        probe.unlink()
-    except OSError as error:
-        raise StoreError(
-            f"cannot write to {home} ({error.strerror or error}); set ANOMALYST_HOME to another folder"
-        ) from error
-    return home
 
 
 def _blocking(work: Coroutine[Any, Any, Result]) -> Result:

@@ -28,14 +28,16 @@ def _as_model_error(error: Exception) -> Exception:
     return ModelError(f"{type(error).__name__}: {error}")
 
 
-def is_remote(name: str) -> bool:
-    """True for models that are reached over the network; choosing one is the consent to send."""
-    return name != "embedded"
+def is_remote(model: BaseChatModel) -> bool:
+    """True for models that may be reached over the network; choosing one is the consent to send."""
+    return not isinstance(model, EmbeddedModel)
 
 
 def chat_model(name: str, base_url: str | None = None) -> BaseChatModel:
     """`embedded`, `openai:<model>` (any OpenAI-compatible server by `base_url`) or `google_genai:<model>`."""
     if name == "embedded":
+        if base_url is not None:
+            raise RequestError("the embedded model has no address; name a model with --model, or leave --base-url out")
         return EmbeddedModel()
     vendor, _, model = name.partition(":")
     if vendor not in _KEYS or not model:

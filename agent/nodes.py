@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage, ToolMessage
@@ -15,6 +15,7 @@ from pydantic import Field
 
 from agent import prompts
 from agent.embedded_model import EMBEDDED_VERSION, EmbeddedModel
+from agent.models import is_remote
 from agent.plan import InspectionPlan, PlannedStep, StepStatus, next_steps, validate_plan, with_status
 from agent.policy import Decision, Verdict, decide
 from agent.record import build_report
@@ -23,6 +24,7 @@ from agent.state import State, Usage
 from agent.verification import ClaimVerifier
 from knowledge import Frozen
 from tools import (
+    REASONER_PROMPT_VERSION,
     ArtifactStore,
     Assessed,
     Evidence,
@@ -104,9 +106,10 @@ async def intake(workshop: Workshop, state: State) -> Update:
         "evidence": [],
         "stopped": "",
         "claims": [],
+        "sent": [],
         "models": [
             _model("planner", workshop.planner, f"prompt {prompts.PLANNER_PROMPT_VERSION}"),
-            _model("reasoner", workshop.reasoner, ""),
+            _model("reasoner", workshop.reasoner, f"prompt {REASONER_PROMPT_VERSION}"),
             {"role": "localizer", "id": localizer.backbone.name, "version": localizer.manifest.tensors_sha256[:12]},
         ],
         "events": [_event("intake", inputs=[value["sha256"] for value in inputs], product_version=learned.version)],
@@ -116,16 +119,21 @@ async def intake(workshop: Workshop, state: State) -> Update:
 async def plan(workshop: Workshop, state: State) -> Update:
     """Ask the planner for the next steps; what it gets wrong goes back to it once, then the embedded model plans."""
     stopped = _stop_reason(state)
-    if stopped or state["rounds"] >= MAX_ROUNDS:
+    if not stopped and state["rounds"] >= MAX_ROUNDS:
+        stopped = f"the planner wanted more after {MAX_ROUNDS} rounds"
+    if stopped:
         return {"stopped": stopped}
     known = [PlannedStep.model_validate(step) for step in state["plan"]]
-    steps, use, complaints = await asyncio.to_thread(_ask_planner, workshop.planner, state, known)
+    planned = await asyncio.to_thread(_ask_planner, workshop.planner, state, known)
+    steps, use = planned.steps, planned.use
     return {
+        "models": planned.models,
+        "sent": planned.sent,
         "plan": [step.model_dump(mode="json") for step in (*known, *steps)],
         "rounds": state["rounds"] + 1,
         "usage": _cost(use, state),
         "events": [
-            _event("plan", steps=[step.model_dump(mode="json") for step in steps], complaints=list(complaints)),
+            _event("plan", steps=[step.model_dump(mode="json") for step in steps], complaints=list(planned.complaints)),
         ],
     }
 
@@ -159,6 +167,7 @@ async def observe(workshop: Workshop, state: State) -> Update:
     use = ModelUse()
     changes: dict[str, tuple[StepStatus, str]] = {}
     events = []
+    longest = 0.0  # the tools of one batch run together
     for answer in answers:
         if answer.artifact is None:
             changes[answer.tool_call_id] = ("refused", str(answer.content))
@@ -169,6 +178,7 @@ async def observe(workshop: Workshop, state: State) -> Update:
         changes[answer.tool_call_id] = ("failed" if failed else "done", record.summary if failed else "")
         evidence.append(record.model_dump(mode="json"))
         use = use.add(ModelUse(record.model_calls, record.tokens))
+        longest = max(longest, record.seconds)
         events.append(_event("tool_result", step=answer.tool_call_id, evidence=record.id, summary=record.summary))
     steps = [PlannedStep.model_validate(step) for step in state["plan"]]
     return {
@@ -176,7 +186,7 @@ async def observe(workshop: Workshop, state: State) -> Update:
         "plan": with_status(steps, changes),
         # The evidence now holds what the messages carried: state keeps it once.
         "messages": [answer.model_copy(update={"artifact": None}) for answer in answers],
-        "usage": {"steps": len(answers), **_cost(use, state)},
+        "usage": {"steps": len(answers), "seconds": longest, **_cost(use, state)},
         "events": events,
     }
 
@@ -218,7 +228,7 @@ async def review(workshop: Workshop, state: State) -> Update:
 async def report(workshop: Workshop, state: State) -> Update:
     """Write the record into the artifact store."""
     product = workshop.products.get(state["product"]).product
-    record = build_report(state, product, workshop.store)
+    record = build_report(state, product)
     artifact = workshop.store.put(record.model_dump_json(indent=1).encode(), "json")
     return {"report": artifact, "status": "done", "events": [_event("report", artifact=artifact)]}
 
@@ -239,32 +249,47 @@ def after_judge(state: State) -> Literal["review", "report"]:
     return "review" if state["request"]["interrupt"] and state["decision"]["verdict"] == "review" else "report"
 
 
-def _ask_planner(
-    planner: BaseChatModel, state: State, known: list[PlannedStep]
-) -> tuple[tuple[PlannedStep, ...], ModelUse, tuple[str, ...]]:
-    """Steps that can be run, what asking cost, and what was wrong with the planner's answers."""
+class _Planned(NamedTuple):
+    """What asking for a plan gave, cost and sent."""
+
+    steps: tuple[PlannedStep, ...]
+    use: ModelUse
+    complaints: tuple[str, ...]
+    models: list[dict[str, str]]
+    """The inspection's models, with the embedded planner where it had to stand in."""
+    sent: list[dict[str, Any]]
+
+
+def _ask_planner(planner: BaseChatModel, state: State, known: list[PlannedStep]) -> _Planned:
+    """Ask the planner, tell it once what is wrong with its steps, and then let the embedded model plan."""
     log = EvidenceLog.read(state["evidence"])
     assets = [value["id"] for value in state["inputs"]]
-    briefing = _planner_briefing(state, known, log)
-    messages: list[AnyMessage] = [SystemMessage(prompts.PLANNER), HumanMessage(briefing_text(briefing))]
+    text = briefing_text(_planner_briefing(state, known, log))
+    messages: list[AnyMessage] = [SystemMessage(prompts.PLANNER), HumanMessage(text)]
+    conversation, models, sent = list(messages), list(state["models"]), list(state["sent"])
     use = ModelUse()
     complaints: list[str] = []
-    conversation = list(messages)
-    for model in (planner, planner, EmbeddedModel()):
+    asked = [planner, planner]
+    while True:
+        model = asked.pop(0) if asked else EmbeddedModel()
         try:
             reply = ask(model, conversation, InspectionPlan)
+            steps, wrong = validate_plan(InspectionPlan.model_validate(reply.value), known, assets, log.regions())
+            cost = reply.use
         except NoAnswer as failure:
-            use = use.add(failure.use)
-            complaints.append(str(failure))
-            conversation = list(messages)
-            continue
-        use = use.add(reply.use)
-        steps, wrong = validate_plan(InspectionPlan.model_validate(reply.value), known, assets, log.regions())
+            asked.clear()
+            steps, wrong, cost = (), (str(failure),), failure.use
+        use = use.add(cost)
         complaints += wrong
+        if is_remote(model):
+            sent.append({"to": model.get_name(), "artifacts": [], "bytes": len(text) * cost.model_calls})
         if not wrong:
-            return steps, use, tuple(complaints)
+            stand_in = _model("planner", model, "")
+            known_models = [value for value in models if value["id"] == stand_in["id"] and value["role"] == "planner"]
+            return _Planned(steps, use, tuple(complaints), models + ([] if known_models else [stand_in]), sent)
+        if not is_remote(model):
+            raise AssertionError(f"the embedded planner proposed steps that cannot be run: {complaints}")
         conversation = [*messages, HumanMessage(f"These steps cannot be run: {'; '.join(wrong)}. Plan again.")]
-    raise AssertionError(f"the embedded planner proposed steps that cannot be run: {complaints}")
 
 
 def _planner_briefing(state: State, known: list[PlannedStep], log: EvidenceLog) -> dict[str, Any]:
@@ -308,8 +333,11 @@ def _latest_answers(messages: list[AnyMessage]) -> list[ToolMessage]:
 
 
 def _model(role: str, model: BaseChatModel, version: str) -> dict[str, str]:
-    embedded = isinstance(model, EmbeddedModel)
-    return {"role": role, "id": model.get_name(), "version": f"rules {EMBEDDED_VERSION}" if embedded else version}
+    return {
+        "role": role,
+        "id": model.get_name(),
+        "version": version if is_remote(model) else f"rules {EMBEDDED_VERSION}",
+    }
 
 
 def _event(kind: str, **payload: Any) -> dict[str, Any]:

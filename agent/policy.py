@@ -34,7 +34,7 @@ def decide(log: EvidenceLog, alpha: float, stopped: str, rules: Collection[str] 
         verdict: Verdict = "review"
         reasons = (*dict.fromkeys(doubts), *against)
     elif against:
-        verdict, reasons = "anomalous", against
+        verdict, reasons = "anomalous", (*against, *_dissent(log))
     else:
         verdict, reasons = "normal", _in_favour(log, localized)
     worst = min(localized, key=lambda shown: (shown.p_value, -shown.score), default=None)
@@ -87,11 +87,26 @@ def _objections(log: EvidenceLog) -> list[str]:
             objections.append(f"{who} finds the part {assessment.opinion}: {assessment.explanation}")
         objections += [f"{who} names a finding: {finding.title}." for finding in assessment.findings]
         objections += [
+            f"{who} claims that rule {claim.subject} is violated: {claim.text}"
+            for claim in assessment.claims
+            if claim.kind == "rule" and claim.word == "violated" and claim.subject not in measured
+        ]
+        objections += [
             f"{who} answers no to rule {answer.rule}: {answer.reason}"
             for answer in assessment.rule_answers
             if answer.answer == "no" and answer.rule not in measured
         ]
     return objections
+
+
+def _dissent(log: EvidenceLog) -> list[str]:
+    """A reasoner that does not see what the instruments found is heard, and overrules nothing."""
+    return [
+        f"The reasoner ({shown.model}) finds the part {shown.assessment.opinion}, which clears nothing: "
+        f"{shown.assessment.explanation}"
+        for _, shown in log.of(Assessed)
+        if shown.assessment.opinion != "anomalous"
+    ]
 
 
 def _rules(log: EvidenceLog) -> list[RuleChecked]:
@@ -107,4 +122,7 @@ def _in_favour(log: EvidenceLog, localized: Sequence[Localized]) -> tuple[str, .
     passed = [rule.id for rule in _rules(log) if rule.result == "passed"]
     if passed:
         reasons.append(f"{len(passed)} measurable rule(s) are kept: {', '.join(passed)}.")
+    unchecked = [rule.id for rule in _rules(log) if rule.result == "not_checked"]
+    if unchecked:
+        reasons.append(f"No measurement checks {', '.join(unchecked)}.")
     return tuple(reasons)

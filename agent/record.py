@@ -13,6 +13,7 @@ from agent.report import (
     InspectionReport,
     MeasurementInfo,
     ModelInfo,
+    OpinionInfo,
     ProductInfo,
     ReferenceInfo,
     RuleInfo,
@@ -26,7 +27,6 @@ from agent.state import Usage
 from agent.verification import Verified
 from knowledge import DefectType, Product, Severity, name_defect
 from tools import (
-    ArtifactStore,
     Assessed,
     Compared,
     EvidenceLog,
@@ -40,8 +40,10 @@ from tools import (
     as_values,
 )
 
+_NOT_REACHED = "the inspection did not get there"
 
-def build_report(state: Mapping[str, Any], product: Product, store: ArtifactStore) -> InspectionReport:
+
+def build_report(state: Mapping[str, Any], product: Product) -> InspectionReport:
     """The record of an inspection, from its state and nothing else."""
     log = EvidenceLog.read(state["evidence"])
     request = state["request"]
@@ -82,10 +84,20 @@ def build_report(state: Mapping[str, Any], product: Product, store: ArtifactStor
             SentInfo(
                 to=record.sent_to,
                 artifacts=record.sent,
-                bytes=sum(len(store.get(artifact)) for artifact in record.sent),
+                bytes=record.sent_bytes,
             )
             for record in log.records
             if record.sent_to
+        )
+        + tuple(SentInfo.model_validate(value) for value in state.get("sent", ())),
+        opinions=tuple(
+            OpinionInfo(
+                model=shown.model,
+                opinion=shown.assessment.opinion,
+                explanation=shown.assessment.explanation,
+                prompt_version=shown.prompt_version,
+            )
+            for _, shown in log.of(Assessed)
         ),
         maps={shown.view: shown.heat for _, shown in log.of(Localized)},
     )
@@ -106,10 +118,18 @@ def _input(asset: Mapping[str, Any], log: EvidenceLog) -> InputInfo:
         modality=asset["modality"],
         name=asset["name"],
         sha256=asset["sha256"],
+        notes=tuple(asset.get("notes", ())),
         width=asset["width"],
         height=asset["height"],
         views=tuple(
-            ViewInfo(id=view.id, kind=view.kind, width=view.width, height=view.height, image=view.image)
+            ViewInfo(
+                id=view.id,
+                kind=view.kind,
+                width=view.width,
+                height=view.height,
+                image=view.image,
+                to_source=view.to_source,
+            )
             for view in views
         ),
     )
@@ -140,7 +160,7 @@ def _finding(
     values = as_values(measurements)
     part = next((as_values(shown.part) for _, shown in log.of(ViewsShown)), {})
     known = {defect.name: defect for defect in product.defect_types}
-    named = known.get((draft and draft.defect_type) or "") or _named_by_rule(product, values, part)
+    named = known.get((draft and draft.defect_type) or "") or _named_by_signature(product, values, part)
     view = log.view(region.view_id)
     scale = view.source_pixels_per_pixel
     native: dict[str, Any] = {"unit": "px"}
@@ -158,6 +178,7 @@ def _finding(
         native=native,
         measurements=tuple(MeasurementInfo(**measurement.model_dump()) for measurement in measurements),
         score=region.peak,
+        explanation=draft.explanation if draft else "",
         claims=tuple(claim.id for claim in claims if claim.subject == region.id),
         images=_images(region, log),
     )
@@ -180,7 +201,7 @@ def _images(region: Region, log: EvidenceLog) -> dict[str, str]:
     return images
 
 
-def _named_by_rule(product: Product, values: dict[str, float], part: dict[str, float]) -> DefectType | None:
+def _named_by_signature(product: Product, values: dict[str, float], part: dict[str, float]) -> DefectType | None:
     return name_defect(product.defect_types, values, part)[0] if values else None
 
 
@@ -192,10 +213,25 @@ def _rules(log: EvidenceLog, product: Product) -> tuple[RuleInfo, ...]:
             text=rule.text,
             result=checked[rule.id][1].result if rule.id in checked else "not_checked",
             evidence=(checked[rule.id][0],) if rule.id in checked else (),
-            reason=checked[rule.id][1].reason if rule.id in checked else "the inspection did not get there",
+            reason="; ".join(
+                [
+                    checked[rule.id][1].reason if rule.id in checked else "the inspection did not get there",
+                    *_answers(rule.id, log),
+                ]
+            ),
         )
         for rule in product.rules
     )
+
+
+def _answers(rule: str, log: EvidenceLog) -> list[str]:
+    """What reasoners answered to a rule's question."""
+    return [
+        f"{shown.model} answers {answer.answer.replace('_', ' ')}: {answer.reason}"
+        for _, shown in log.of(Assessed)
+        for answer in shown.assessment.rule_answers
+        if answer.rule == rule
+    ]
 
 
 def _not_checked(state: Mapping[str, Any], log: EvidenceLog, rules: Sequence[RuleInfo]) -> tuple[str, ...]:

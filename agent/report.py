@@ -1,5 +1,6 @@
 """The inspection report: one JSON record, from which every other view is drawn."""
 
+import datetime
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -31,6 +32,8 @@ class ViewInfo(Record):
     height: int
     image: str
     """Artifact id."""
+    to_source: tuple[float, float, float, float, float, float] = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+    """(a, b, c, d, e, f): x' = a x + b y + c, y' = d x + e y + f, from the view's pixel edges to the original's."""
 
 
 class InputInfo(Record):
@@ -41,6 +44,8 @@ class InputInfo(Record):
     width: int = 0
     height: int = 0
     """Of the upright original image."""
+    notes: tuple[str, ...] = ()
+    """What was done to bring the file to upright 8-bit RGB."""
     views: tuple[ViewInfo, ...] = ()
 
 
@@ -74,6 +79,8 @@ class FindingInfo(Record):
     native: dict[str, Any]
     measurements: tuple[MeasurementInfo, ...]
     score: float
+    explanation: str = ""
+    """The reasoner's words."""
     claims: tuple[str, ...]
     """Ids."""
     images: dict[str, str] = Field(default_factory=dict)
@@ -123,6 +130,15 @@ class StepInfo(Record):
     note: str = ""
 
 
+class OpinionInfo(Record):
+    """What a reasoner thinks of the whole part."""
+
+    model: str
+    opinion: Literal["normal", "anomalous", "unsure"]
+    explanation: str
+    prompt_version: str
+
+
 class ModelInfo(Record):
     role: Literal["planner", "reasoner", "localizer"]
     id: str
@@ -164,6 +180,7 @@ class InspectionReport(Record):
     evidence: tuple[EvidenceInfo, ...] = ()
     plan: tuple[StepInfo, ...] = ()
     models: tuple[ModelInfo, ...] = ()
+    opinions: tuple[OpinionInfo, ...] = ()
     usage: UsageInfo
     not_checked: tuple[str, ...] = ()
     sent_to: tuple[SentInfo, ...] = ()
@@ -193,7 +210,7 @@ def rejected_report(request: Mapping[str, Any], name: str, reason: str) -> Inspe
     """The record of a part that could not be inspected at all: not knowing is a verdict, never a gap in a count."""
     return InspectionReport(
         inspection_id=request["inspection_id"],
-        created_at=request["created_at"],
+        created_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         request=dict(request),
         product=ProductInfo(name=request["product"], version=""),
         inputs=(InputInfo(id="a1", modality="image", name=name, sha256=""),),

@@ -29,8 +29,8 @@ class InspectionRequest(Frozen):
     inspection_id: str = Field(default_factory=lambda: uuid.uuid4().hex)
     thread_id: str = ""
     created_at: str = Field(default_factory=lambda: datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"))
-    inputs: tuple[str, ...]
-    """Absolute paths."""
+    inputs: Annotated[tuple[str, ...], Field(min_length=1, max_length=1)]
+    """Absolute paths; one for now."""
     product: str
     alpha: Annotated[float, Field(gt=0, lt=1)] | None = None
     """False-alarm rate; by default the product's."""

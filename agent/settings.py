@@ -1,13 +1,14 @@
 """Settings: an argument beats the environment (`ANOMALYST_*`), which beats the default."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import platformdirs
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from agent.request import Budget
+from knowledge import RequestError
 
 
 class Settings(BaseSettings):
@@ -28,3 +29,13 @@ class Settings(BaseSettings):
     max_bytes: Annotated[int, Field(gt=0)] = 200_000_000
     max_pixels: Annotated[int, Field(gt=0)] = 50_000_000
     budget: Budget = Budget()
+
+
+def read_settings(**given: Any) -> Settings:
+    """Settings from what was given, then the environment, then the defaults; raises `RequestError` naming the variable."""
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "__".join(str(part) for part in first["loc"]).upper()
+        raise RequestError(f"ANOMALYST_{name}: {first['msg']}, got {first['input']!r}") from error

@@ -59,6 +59,8 @@ class State(TypedDict, total=False):
     stopped: str
     """Why the inspection ended before its plan was done; empty when it did not."""
     claims: list[dict[str, Any]]
+    sent: list[dict[str, Any]]
+    """What planners outside this machine were told."""
     decision: dict[str, Any]
     report: str
     """Artifact id of the record."""

@@ -19,10 +19,10 @@ def trajectory_lines(state: Mapping[str, Any]) -> str:
         "thread_id": request["thread_id"] or request["inspection_id"],
         "created_at": request["created_at"],
         "product": request["product"],
-        "models": state["models"],
+        "models": state.get("models", []),
     }
-    events = [{"sequence": number, **event} for number, event in enumerate(state["events"], start=1)]
-    messages = {"kind": "messages", "messages": chat_messages(state["messages"])}
+    events = [{"sequence": number, **event} for number, event in enumerate(state.get("events", ()), start=1)]
+    messages = {"kind": "messages", "messages": chat_messages(state.get("messages", ()))}
     return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in (head, *events, messages))
 
 

@@ -59,6 +59,7 @@ class ClaimVerifier:
         self._log = log
         self._store = store
         self._product = product
+        self._measured: dict[str, dict[str, float]] = {}
         self._checks: dict[str, Callable[[ClaimDraft], _Result]] = {
             "presence": self._presence,
             "count": self._count,
@@ -161,7 +162,9 @@ class ClaimVerifier:
         part = next((as_values(shown.part) for _, shown in self._log.of(ViewsShown)), {})
         regions = [self._measure(region_id) for region_id in self._log.regions()]
         result = check_rule(rule, part, regions)
-        if result.result == "not_checked" or draft.word not in ("kept", "violated"):
+        if draft.word not in ("kept", "violated"):
+            return _Result("unverified", f"{draft.word!r} is neither kept nor violated")
+        if result.result == "not_checked":
             return _Result("unverified", result.reason)
         return _decided((draft.word == "kept") == (result.result == "passed"), f"checked again: {result.result}")
 
@@ -174,8 +177,9 @@ class ClaimVerifier:
         return localized, localized.threshold
 
     def _measure(self, region_id: str) -> dict[str, float]:
-        region = self._log.region(region_id)
-        return as_values(self._fresh(region))
+        if region_id not in self._measured:
+            self._measured[region_id] = as_values(self._fresh(self._log.region(region_id)))
+        return self._measured[region_id]
 
     def _fresh(self, region: Region) -> tuple[Measurement, ...]:
         view = self._log.view(region.view_id)

@@ -131,17 +131,22 @@ def _rates_at(alpha: float, judged: Sequence[Judged], localizer: Localizer) -> d
         return {"alpha": alpha, "false_alarm": None, "miss": None, "promise": calibration.promise(alpha).sentence}
     rejected = [(item.image.anomalous, calibration.p_value(item.score) <= alpha) for item in judged]
     alarms = [bad for anomalous, bad in rejected if not anomalous]
-    found = [bad for anomalous, bad in rejected if anomalous]
+    misses = [not bad for anomalous, bad in rejected if anomalous]
     return {
         "alpha": alpha,
-        "false_alarm": statistics.fmean(alarms),
-        "false_alarm_interval": binomial_interval(sum(alarms), len(alarms)),
         "normal_parts": len(alarms),
-        "miss": 1 - statistics.fmean(found),
-        "miss_interval": binomial_interval(len(found) - sum(found), len(found)),
-        "anomalous_parts": len(found),
+        "anomalous_parts": len(misses),
         "promise": calibration.promise(alpha).sentence,
+        **_rate("false_alarm", alarms),
+        **_rate("miss", misses),
     }
+
+
+def _rate(name: str, events: Sequence[bool]) -> dict[str, Any]:
+    """A rate with its exact interval; `None` where there is nothing to count."""
+    if not events:
+        return {name: None, f"{name}_interval": None}
+    return {name: statistics.fmean(events), f"{name}_interval": binomial_interval(sum(events), len(events))}
 
 
 def _speed(localizer: Localizer, images: Sequence[LabelledImage]) -> dict[str, float]:

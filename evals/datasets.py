@@ -67,6 +67,7 @@ def read_sets(source: str, names: list[str], seed: int) -> list[LabelledSet]:
 
 
 def _chosen(names: list[str], available: list[str]) -> list[str]:
+    names = [name.removeprefix(f"{SOLAR_CELLS}_") for name in names]
     strangers = [name for name in names if name not in available]
     if strangers:
         raise RequestError(f"there is no set {strangers[0]!r}; known are {', '.join(available)}")

@@ -64,6 +64,6 @@ def _figures(row: dict[str, Any]) -> list[str]:
 
 def _rate(rate: dict[str, Any], key: str, count: str) -> str:
     if rate[key] is None:
-        return "not promised"
+        return "-"
     low, high = rate[f"{key}_interval"]
     return f"{rate[key]:.3f} ({low:.3f} .. {high:.3f}) of {rate[count]}"

@@ -34,6 +34,7 @@ from .errors import (
 from .errors import (
     ToolFailure as ToolFailure,
 )
+from .files import require_writable as require_writable
 from .files import write_atomically as write_atomically
 from .references import (
     Match as Match,

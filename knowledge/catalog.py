@@ -187,7 +187,10 @@ def _content(path: Path) -> bytes:
 
 
 def _changed(path: Path) -> tuple[int, int, int]:
-    found = path.stat()
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise ProductError(f"{path}: cannot be read ({error.strerror or error})") from error
     return found.st_mtime_ns, found.st_ctime_ns, found.st_size
 
 

@@ -27,3 +27,15 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise StoreError(f"cannot write {path} ({error.strerror or error})") from error
     finally:
         Path(temporary).unlink(missing_ok=True)
+
+
+def require_writable(folder: Path) -> Path:
+    """The folder, made where it is missing; raises `StoreError` when nothing can be written into it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        raise StoreError(
+            f"cannot write to {folder} ({error.strerror or error}); set ANOMALYST_HOME to another folder"
+        ) from error

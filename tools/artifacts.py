@@ -3,6 +3,7 @@
 import hashlib
 import io
 import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 
 from knowledge import StoreError, write_atomically
 
-_ID = re.compile(r"[0-9a-f]{64}\.(png|npy|json|bin)")
+_ID = re.compile(r"[0-9a-f]{64}\.(png|npy|npz|json|bin)")
 
 
 class ArtifactStore:
@@ -60,13 +61,18 @@ class ArtifactStore:
             raise StoreError(f"artifact {artifact} is not a picture") from error
 
     def put_array(self, array: NDArray[Any]) -> str:
+        """Store an array: masks compressed, for they are large and nearly empty; maps as they are."""
         buffer = io.BytesIO()
+        if array.dtype == np.bool_:
+            np.savez_compressed(buffer, array=array)
+            return self.put(buffer.getvalue(), "npz")
         np.save(buffer, array, allow_pickle=False)
         return self.put(buffer.getvalue(), "npy")
 
     def get_array(self, artifact: str) -> NDArray[Any]:
         try:
-            array: NDArray[Any] = np.load(io.BytesIO(self.get(artifact)), allow_pickle=False)
-        except (ValueError, EOFError) as error:
+            loaded = np.load(io.BytesIO(self.get(artifact)), allow_pickle=False)
+            array: NDArray[Any] = loaded["array"] if artifact.endswith(".npz") else loaded
+        except (ValueError, EOFError, LookupError, zipfile.BadZipFile) as error:
             raise StoreError(f"artifact {artifact} is not an array") from error
         return array

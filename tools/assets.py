@@ -10,6 +10,7 @@ import logging
 import math
 import re
 import struct
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -198,9 +199,8 @@ def _decode(content: bytes, kind: str, limits: Limits, shown: str) -> _Decoded:
     except AssetError:
         raise
     except Image.DecompressionBombError as error:
-        raise AssetError(
-            f"{shown}: has far more than the limit of {limits.max_pixels} pixels; scale it down"
-        ) from error
+        limit = min(limits.max_pixels, 2 * (Image.MAX_IMAGE_PIXELS or limits.max_pixels))
+        raise AssetError(f"{shown}: has more than the limit of {limit} pixels; scale it down") from error
     except _DECODER_ERRORS as error:
         reason = re.sub(r"<[^<>]* at 0x[0-9a-f]+>", "the file", " ".join(str(error).split()))[:120]
         raise AssetError(
@@ -209,9 +209,18 @@ def _decode(content: bytes, kind: str, limits: Limits, shown: str) -> _Decoded:
         ) from error
 
 
+_DECODING = threading.RLock()
+"""Filters and loggers belong to the whole process, so one picture is decoded at a time."""
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Decoders warn and log of what they raise anyway; a damaged file must not write on the user's screen."""
+    with _DECODING:
+        yield from _silenced()
+
+
+def _silenced() -> Iterator[None]:
     loggers = [logging.getLogger(name) for name in ("tifffile", "imagecodecs")]
     before = [logger.disabled for logger in loggers]
     with warnings.catch_warnings():

@@ -149,6 +149,8 @@ class Evidence(Frozen):
     """Name of the model outside this machine that was asked; empty when nothing left it."""
     sent: tuple[str, ...] = ()
     """Artifacts that it was shown."""
+    sent_bytes: int = 0
+    """Text and pictures together, each time that they were sent."""
 
 
 _Item = TypeVar("_Item")

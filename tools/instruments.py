@@ -37,9 +37,9 @@ from tools.evidence import (
 )
 from tools.learned import LearnedProduct, LearnedProducts, window_of
 from tools.localization import Blob, Localization, blobs, heat_overlay
-from tools.measuring import as_values, measure_part, measure_region, pixel_size_of, side_of
-from tools.reasoning import ModelUse, NoAnswer, assess
-from tools.rendering import render_crop, render_image
+from tools.measuring import Measurement, as_values, measure_part, measure_region, pixel_size_of, side_of
+from tools.reasoning import ModelUse, NoAnswer, assess, briefing_text
+from tools.rendering import render_crop, render_image, view_pixels
 from tools.retrieval import retrieve
 from tools.views import Box, Region, RenderedView
 
@@ -56,6 +56,7 @@ class InspectionState(TypedDict):
     """What the instruments read of an inspection: plain values."""
 
     product: str
+    product_version: str
     alpha: float
     inputs: list[dict[str, Any]]
     """Assets."""
@@ -71,6 +72,7 @@ class Outcome(TypedDict, total=False):
     use: ModelUse
     sent_to: str
     sent: tuple[str, ...]
+    sent_bytes: int
 
 
 class Instruments:
@@ -104,7 +106,7 @@ class Instruments:
         pixels = decode_image(content, known.name, self._limits, asset_id=asset, window=known.window).pixels
         views = render_image(known, pixels, self._store)
         part = measure_part(self._store.get_image(views[0].image))
-        unsuitable = _unsuitable(as_values(part))
+        unsuitable = (*_unsuitable(as_values(part)), *_unseen(known))
         shown = f"{known.width} x {known.height} pixels, {known.bits} bits"
         return {
             "summary": f"Asset {asset} rendered to {len(views)} view(s): {shown}. "
@@ -253,22 +255,32 @@ class Instruments:
         panels = reasoner_panels(log, view)
         briefing = reasoner_briefing(learned.product, log, view, panels)
         name = self._reasoner.get_name()
-        outcome = Outcome(sent_to=name, sent=tuple(panel.artifact for panel in panels)) if self._remote else Outcome()
+        shown = tuple(panel.artifact for panel in panels)
+        size = len(briefing_text(briefing)) + sum(len(self._store.get(artifact)) for artifact in shown)
         try:
             answer = assess(self._reasoner, briefing, panels, self._store)
         except NoAnswer as failure:
-            return {**outcome, "summary": str(failure), "shown": Failed(reason=str(failure)), "use": failure.use}
+            sent = self._sent(name, shown, size * failure.use.model_calls)
+            return {**sent, "summary": str(failure), "shown": Failed(reason=str(failure)), "use": failure.use}
         assessment = Assessment.model_validate(answer.value)
         return {
-            **outcome,
+            **self._sent(name, shown, size * answer.use.model_calls),
             "summary": f"The reasoner's opinion is {assessment.opinion}, with {len(assessment.findings)} finding(s) and "
             f"{len(assessment.claims)} claim(s)",
             "shown": Assessed(model=name, assessment=assessment, prompt_version=prompts.REASONER_PROMPT_VERSION),
             "use": answer.use,
         }
 
+    def _sent(self, name: str, artifacts: tuple[str, ...], size: int) -> Outcome:
+        return Outcome(sent_to=name, sent=artifacts, sent_bytes=size) if self._remote else Outcome()
+
     def _learned(self, state: InspectionState) -> LearnedProduct:
-        return self._products.get(state["product"])
+        learned = self._products.get(state["product"])
+        if state.get("product_version", learned.version) != learned.version:
+            raise ToolFailure(
+                f"product {state['product']!r} was changed while the part was inspected; inspect it again"
+            )
+        return learned
 
     def _localization(self, learned: LearnedProduct, view: RenderedView) -> Localization:
         """Computed once for a view's content and a product's fitted parts, whoever asks first."""
@@ -293,7 +305,7 @@ class Instruments:
             for number, blob in enumerate(found, start=1)
         )
 
-    def _measure(self, learned: LearnedProduct, log: EvidenceLog, region: Region) -> Any:
+    def _measure(self, learned: LearnedProduct, log: EvidenceLog, region: Region) -> tuple[Measurement, ...]:
         known = log.measurements(region.id)
         if known is not None:
             return known
@@ -302,15 +314,17 @@ class Instruments:
         return measure_region(self._store.get_image(view.image), self._store.get_array(region.mask), size)
 
     def _reference_pixels(self, learned: LearnedProduct, path: str) -> NDArray[np.uint8]:
-        return load_image(learned.folder / path, self._limits, window=window_of(learned.product)).pixels
+        pixels = load_image(learned.folder / path, self._limits, window=window_of(learned.product)).pixels
+        return view_pixels(pixels)
 
 
 def _checked(rule: NormalityRule, part: Measurements, regions: Sequence[Measurements], uncounted: int) -> RuleResult:
-    """A rule over regions says nothing while some regions are not measured."""
-    if uncounted and rule.check is not None and "regions" in rule.check:
+    """A rule over regions is not known to be kept while some regions are not measured."""
+    result = check_rule(rule, part, regions)
+    if uncounted and result.result == "passed" and "regions" in (rule.check or ""):
         reason = f"{uncounted} more region(s) are over threshold and were not measured"
         return RuleResult(rule.id, rule.text, "not_checked", reason, failed=True)
-    return check_rule(rule, part, regions)
+    return result
 
 
 def _unsuitable(part: dict[str, float]) -> tuple[str, ...]:
@@ -318,6 +332,11 @@ def _unsuitable(part: dict[str, float]) -> tuple[str, ...]:
         return ()
     tone = "black" if part["brightness"] < 0.02 else "white" if part["brightness"] > 0.98 else "one even gray"
     return (f"The picture shows nothing: it is {tone} all over; check the camera, the light and the file.",)
+
+
+def _unseen(asset: Asset) -> tuple[str, ...]:
+    """Frames that nobody looks at could hold the defect."""
+    return tuple(f"Only the {note} of the file was looked at." for note in asset.notes if note.startswith("first of "))
 
 
 def _with_surroundings(box: Box, view: RenderedView) -> Box:

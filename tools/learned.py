@@ -13,7 +13,7 @@ from knowledge import Catalog, FittedPartError, Product, ProductError, Reference
 from tools.assets import Limits, Window, load_image
 from tools.localization import Localizer, LocalizerSettings, Part, Progress, fit_localizer
 
-_SPLIT_FROM = 100
+_SPLIT_FROM = 200
 """From so many normal parts on, half of them are held out for calibration; below, they are held out in turn."""
 
 
@@ -73,10 +73,16 @@ class LearnedProducts:
         if not held and len(parts) >= _SPLIT_FROM:
             parts, held = _split(parts, settings.seed)
         localizer = fit_localizer([p.part for p in parts], [p.part for p in held], settings, progress)
-        self.catalog.write(product)
+        if not self._known_as(product):
+            self.catalog.write(product)
         self.catalog.set_references(product.name, [part.path for part in (*parts, *held)])
         localizer.save(self._models / product.name)
         return self.get(product.name)
+
+    def _known_as(self, product: Product) -> bool:
+        """True when the home says the same already: an expert's own file keeps its comments and its layout."""
+        own = self.catalog.root / product.name / "product.yaml"
+        return own.is_file() and self.catalog.load(product.name) == product
 
     def _part(self, path: Path, product: Product) -> "_File":
         loaded = load_image(path, self._limits, window=window_of(product))

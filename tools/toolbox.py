@@ -13,7 +13,7 @@ from langgraph.prebuilt import InjectedState
 from langgraph.prebuilt.tool_node import ToolInvocationError
 from pydantic import ValidationError
 
-from knowledge import ToolArgumentError, ToolFailure
+from knowledge import FittedPartError, InputError, StoreError, ToolArgumentError, ToolFailure
 from tools.evidence import Evidence, Failed
 from tools.instruments import Instruments, Outcome
 from tools.reasoning import ModelUse
@@ -49,7 +49,7 @@ def _record(tool: str, arguments: dict[str, str], instrument: Callable[[], Outco
     start = time.perf_counter()
     try:
         outcome = instrument()
-    except ToolFailure as failure:
+    except (ToolFailure, InputError, StoreError, FittedPartError) as failure:
         outcome = {"summary": str(failure), "shown": Failed(reason=str(failure))}
     except ValidationError as bug:
         # ToolNode would take it for bad arguments of the model, and hide a bug of ours.
@@ -66,6 +66,7 @@ def _record(tool: str, arguments: dict[str, str], instrument: Callable[[], Outco
         tokens=use.tokens,
         sent_to=outcome.get("sent_to", ""),
         sent=outcome.get("sent", ()),
+        sent_bytes=outcome.get("sent_bytes", 0),
     )
     return record.summary, record.model_dump(mode="json")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 from langchain_core.exceptions import OutputParserException
+from PIL import Image
 
 from agent import Budget, Inspector, Settings
 from agent.report import InspectionReport, canonical
@@ -117,6 +118,34 @@ def test_what_a_remote_reasoner_was_shown_stands_in_the_report(learned_home, scr
     assert [sent.to for sent in report.sent_to] == ["scripted"]
     assert len(report.sent_to[0].artifacts) >= 3
     assert report.sent_to[0].bytes > 1000
+
+
+def test_what_a_remote_planner_was_told_stands_in_the_report(learned_home, clean, scripted) -> None:
+    steps = [{"tool": "render_asset", "target": "a1", "purpose": "see it"}]
+    report = _with(learned_home, planner=scripted({"steps": steps}, {"steps": []})).inspect(clean, "plate")
+    assert [(sent.to, sent.artifacts) for sent in report.sent_to] == [("scripted", ()), ("scripted", ())]
+    assert all(sent.bytes > 100 for sent in report.sent_to)
+
+
+def test_a_thread_is_not_gone_on_with_when_its_file_holds_another_part(inspector, plate, save, tmp_path) -> None:
+    part = save(tmp_path / "camera.png", plate(1000))
+    assert inspector.inspect(part, "plate", thread_id="camera").verdict == "normal"
+    save(part, plate(1001, "scratch"))
+    with pytest.raises(RequestError, match="another inspection"):
+        inspector.inspect(part, "plate", thread_id="camera")
+
+
+def test_only_the_first_frame_of_several_is_a_reason_for_review(inspector, plate, tmp_path) -> None:
+    frames = [Image.fromarray(plate(1000)), Image.fromarray(plate(1001, "scratch"))]
+    frames[0].save(tmp_path / "two.tiff", save_all=True, append_images=frames[1:])
+    report = inspector.inspect(tmp_path / "two.tiff", "plate")
+    assert report.verdict == "review"
+    assert any("first of 2 frames" in reason for reason in report.decision.reasons)
+
+
+def test_the_embedded_planner_that_stands_in_is_named(learned_home, clean, scripted) -> None:
+    report = _with(learned_home, planner=scripted(*["no"] * 10)).inspect(clean, "plate")
+    assert [model.id for model in report.models if model.role == "planner"] == ["scripted", "embedded"]
 
 
 def test_neither_the_file_name_nor_its_folder_reaches_a_reasoner(learned_home, plate, save, tmp_path, scripted) -> None:

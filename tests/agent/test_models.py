@@ -10,7 +10,7 @@ from knowledge import RequestError
 def test_the_embedded_model_needs_nothing_and_stays_here() -> None:
     assert isinstance(chat_model("embedded"), EmbeddedModel)
     assert chat_model("embedded").get_name() == "embedded"
-    assert not is_remote("embedded")
+    assert not is_remote(chat_model("embedded"))
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_a_cloud_model_is_made_with_its_key_and_bounded(name, key, monkeypatch) 
     assert model.temperature == 0
     assert (getattr(model, "request_timeout", None) or model.timeout) == 60
     assert model.max_retries <= 3
-    assert is_remote(name)
+    assert is_remote(model)
     assert "SECRET" not in repr(model)
 
 

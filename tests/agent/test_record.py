@@ -128,7 +128,7 @@ def record(store: ArtifactStore, *shown: Any, **changes: Any) -> InspectionRepor
             "reasons": ["r"],
         },
     }
-    return build_report({**state, **changes}, changes.pop("known", PRODUCT), store)
+    return build_report({**state, **changes}, changes.pop("known", PRODUCT))
 
 
 @pytest.fixture
@@ -258,12 +258,18 @@ def test_without_rules_it_says_that_likeness_alone_was_judged(store) -> None:
 def test_what_left_the_machine_is_listed_with_its_size(store) -> None:
     pictures = tuple(store.put_image(np.full((4, 4, 3), level, np.uint8)) for level in (0, 255))
     asked = Evidence(
-        id="e3", tool="reason_about_anomaly", summary="s", shown=Failed(reason="r"), sent_to="openai:x", sent=pictures
+        id="e3",
+        tool="reason_about_anomaly",
+        summary="s",
+        shown=Failed(reason="r"),
+        sent_to="openai:x",
+        sent=pictures,
+        sent_bytes=1234,
     )
-    [sent] = record(store, SEEN, localized(), asked).sent_to
-    assert sent.to == "openai:x"
-    assert sent.artifacts == pictures
-    assert sent.bytes == sum(len(store.get(picture)) for picture in pictures)
+    planner = {"to": "openai:y", "artifacts": [], "bytes": 99}
+    sent, told = record(store, SEEN, localized(), asked, sent=[planner]).sent_to
+    assert (sent.to, sent.artifacts, sent.bytes) == ("openai:x", pictures, 1234)
+    assert (told.to, told.artifacts, told.bytes) == ("openai:y", (), 99)
 
 
 def test_an_inspection_that_got_nowhere_has_a_record(store) -> None:

@@ -74,12 +74,12 @@ def test_of_many_pictures_half_are_held_out(products, tmp_path, save) -> None:
     random = np.random.default_rng(0)
     many = [
         save(tmp_path / "many" / f"{number}.bmp", random.integers(0, 256, (16, 16, 3), dtype=np.uint8))
-        for number in range(101)
+        for number in range(201)
     ]
     manifest = products.learn(PART, many, settings=LocalizerSettings(area=32 * 32, memory_size=5)).localizer.manifest
     assert manifest.scheme == "split"
-    assert len(manifest.memory_parts) == 51
-    assert len(manifest.calibration_parts) == 50
+    assert len(manifest.memory_parts) == 101
+    assert len(manifest.calibration_parts) == 100
     assert not set(manifest.memory_parts) & set(manifest.calibration_parts)
 
 

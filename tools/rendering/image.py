@@ -18,9 +18,8 @@ MIN_CROP_SIDE = 256
 def render_image(asset: Asset, pixels: NDArray[np.uint8], store: ArtifactStore) -> tuple[RenderedView, ...]:
     """One view of the whole picture; `pixels` is (H, W, 3) RGB, upright."""
     height, width = pixels.shape[:2]
-    scale = min(1.0, (MAX_VIEW_PIXELS / (width * height)) ** 0.5)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    shown = pixels if scale == 1.0 else np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))
+    shown = view_pixels(pixels)
+    size = (shown.shape[1], shown.shape[0])
     view = RenderedView(
         id=f"{asset.id}.v1",
         asset_id=asset.id,
@@ -33,6 +32,16 @@ def render_image(asset: Asset, pixels: NDArray[np.uint8], store: ArtifactStore) 
         source_height=height,
     )
     return (view,)
+
+
+def view_pixels(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The picture itself, or scaled down to `MAX_VIEW_PIXELS`."""
+    height, width = pixels.shape[:2]
+    scale = min(1.0, (MAX_VIEW_PIXELS / (width * height)) ** 0.5)
+    if scale == 1.0:
+        return pixels
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))
 
 
 def render_crop(
