@@ -14,7 +14,7 @@ help:           ## what there is
 setup: $(STAMP) ## virtual environment and packages
 
 $(STAMP): pyproject.toml constraints.txt
-	@echo "setting up $(VENV): about two minutes and two gigabytes, once"
+	@echo "setting up $(VENV), once: some minutes, and two gigabytes with the CPU build of torch"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[demo,test,dev]'
 	@touch $(STAMP)
