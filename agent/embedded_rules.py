@@ -10,6 +10,9 @@ Briefing = Mapping[str, Any]
 LOOKED_AT = 3
 """Regions that are measured, examined and compared; the others are named and not looked into."""
 
+_CLEAR_CONTRAST = 0.03
+"""Shares of full white; a region holds more than its defect, and a faint mean says nothing of the defect itself."""
+
 
 def propose_steps(briefing: Briefing) -> list[dict[str, str]]:
     """The next steps; how many of them the budget allows is for the graph to say."""
@@ -95,15 +98,23 @@ def _finding(briefing: Briefing, region: Mapping[str, Any]) -> dict[str, Any]:
     values = region["measurements"]
     defect, why = name_defect(types, values, briefing["part"]["measurements"])
     title = defect.name.replace("_", " ").capitalize() if defect else "Unlike the normal references"
-    tone = "darker" if values["contrast"] < 0 else "brighter"
+    tone = _tone(values)
+    contrast = f"is {abs(values['contrast']):.3f} {tone} than its surroundings and " if tone else "is "
     return {
         "region": region["id"],
         "title": f"{title} in the {region['side']}",
         "defect_type": defect.name if defect else None,
         "severity": defect.severity if defect else "major",
-        "explanation": f"The region covers {values['area_share']:.2%} of the view, is {abs(values['contrast']):.3f} {tone} than "
-        f"its surroundings and {values['elongation']:.1f} times as long as wide; {why}.",
+        "explanation": f"The region covers {values['area_share']:.2%} of the view, {contrast}"
+        f"{values['elongation']:.1f} times as long as wide; {why}.",
     }
+
+
+def _tone(values: Mapping[str, float]) -> str:
+    """Darker or brighter than the surroundings; empty where a region of many patches is hardly either."""
+    if abs(values["contrast"]) < _CLEAR_CONTRAST:
+        return ""
+    return "darker" if values["contrast"] < 0 else "brighter"
 
 
 def _region_claims(region: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -119,8 +130,8 @@ def _region_claims(region: Mapping[str, Any]) -> list[dict[str, Any]]:
             number=values["area_share"],
         ),
     ]
-    if abs(values["contrast"]) >= 0.01:
-        tone = "darker" if values["contrast"] < 0 else "brighter"
+    tone = _tone(values)
+    if tone:
         claims.append(_claim("colour", id_, f"The region is {tone} than its surroundings.", evidence[1:2], word=tone))
     claims.append(
         _claim(
