@@ -113,6 +113,8 @@ def inspect(
         for done, path in enumerate(paths):
             progress("inspecting", done, len(paths))
             options = {"alpha": alpha, "thread_id": thread or uuid.uuid4().hex}
+            if len(paths) == 1 and sys.stderr.isatty():
+                typer.echo(f"if this is broken off, go on with: --thread {options['thread_id']}", err=True)
             report, page, code = _inspect_one(inspector, path, product, folder, options)
             worst = max(worst, code)
             if as_json:

@@ -214,7 +214,8 @@ async def judge(workshop: Workshop, state: State) -> Update:
 
 async def review(workshop: Workshop, state: State) -> Update:
     """Ask a person; what they say stands, and the record says that they said it."""
-    question = {"thread": state["request"]["inspection_id"], "reasons": state["decision"]["reasons"]}
+    thread = InspectionRequest.model_validate(state["request"]).thread
+    question = {"thread": thread, "reasons": state["decision"]["reasons"]}
     answer: Review = interrupt(question, response_schema=Review)
     said = f"{answer.reviewer} reviewed the part and decided {answer.verdict}" + (
         f": {answer.comment}" if answer.comment else "."

@@ -116,9 +116,6 @@ from .localization import (
 from .localization import (
     load_backbone as load_backbone,
 )
-from .localization import (
-    read_manifest as read_manifest,
-)
 from .measuring import (
     Measurement as Measurement,
 )

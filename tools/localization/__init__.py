@@ -11,7 +11,6 @@ from tools.localization.localizer import (
     Part,
     Progress,
     fit_localizer,
-    read_manifest,
 )
 
 __all__ = [
@@ -30,5 +29,4 @@ __all__ = [
     "fit_localizer",
     "heat_overlay",
     "load_backbone",
-    "read_manifest",
 ]
