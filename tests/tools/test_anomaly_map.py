@@ -11,12 +11,12 @@ from scipy import ndimage
 from tools.localization.anomaly_map import (
     MapScale,
     anomaly_score,
-    as_patches,
     blobs,
     heat_overlay,
     smooth,
     to_view,
 )
+from tools.localization.features import as_patches
 from tools.views import Box
 
 MAPS = arrays(np.float32, (7, 9), elements=st.floats(-4, 4, width=16))

@@ -10,6 +10,7 @@ import torch
 
 from knowledge import FittedPartError
 from tools.localization import DEFAULT_BACKBONE, load_backbone
+from tools.localization.features import join
 
 AREA = 96 * 96
 
@@ -50,34 +51,35 @@ def test_channels_stay_red_green_blue() -> None:
 @pytest.mark.parametrize("size", [(96, 96), (80, 112), (16, 720), (16, 16)])
 def test_features_have_a_patch_every_eight_pixels(size) -> None:
     backbone = load_backbone(DEFAULT_BACKBONE)
-    features = backbone.features(torch.zeros(1, 3, *size))
-    assert features.patches.shape == (1, 40 + 112, size[0] // backbone.stride, size[1] // backbone.stride)
-    assert torch.isfinite(features.patches).all()
+    features = backbone.forward(torch.zeros(1, 3, *size))
+    assert join(features.layers).shape == (1, 40 + 112, size[0] // 8, size[1] // 8)
+    assert torch.isfinite(join(features.layers)).all()
 
 
-def test_the_embedding_is_the_mean_and_deviation_of_the_patches() -> None:
+def test_the_embedding_is_the_mean_and_deviation_of_every_channel() -> None:
     backbone = load_backbone(DEFAULT_BACKBONE)
-    features = backbone.features(backbone.preprocess(noise(96, 96), AREA)[None])
-    flat = features.patches[0].double().flatten(1).numpy()
-    expected = np.concatenate([flat.mean(1), flat.std(1, ddof=1)])
+    features = backbone.forward(backbone.preprocess(noise(96, 96), AREA)[None])
+    flat = [layer[0].double().flatten(1).numpy() for layer in features.layers]
+    expected = np.concatenate([layer.mean(1) for layer in flat] + [layer.std(1, ddof=0) for layer in flat])
     np.testing.assert_allclose(features.embeddings[0].numpy(), expected, atol=1e-4, rtol=1e-4)
 
 
 def test_a_picture_has_the_same_features_alone_and_in_company() -> None:
     backbone = load_backbone(DEFAULT_BACKBONE)
     pictures = torch.stack([backbone.preprocess(noise(96, 96, seed), AREA) for seed in range(3)])
-    together = backbone.features(pictures)
+    together = backbone.forward(pictures)
     for index in range(3):
-        alone = backbone.features(pictures[index : index + 1])
-        torch.testing.assert_close(together.patches[index], alone.patches[0], atol=1e-4, rtol=1e-4)
+        alone = backbone.forward(pictures[index : index + 1])
+        for layer, other in zip(together.layers, alone.layers, strict=True):
+            torch.testing.assert_close(layer[index], other[0], atol=1e-4, rtol=1e-4)
 
 
 def test_features_do_not_hang_on_the_order_of_threads() -> None:
     backbone = load_backbone(DEFAULT_BACKBONE)
     pictures = [backbone.preprocess(noise(96, 96, seed), AREA)[None] for seed in range(4)]
-    alone = [backbone.features(picture).patches for picture in pictures]
+    alone = [backbone.forward(picture).layers[0] for picture in pictures]
     with ThreadPoolExecutor(4) as threads:
-        crowded = list(threads.map(lambda picture: backbone.features(picture).patches, pictures[::-1]))[::-1]
+        crowded = list(threads.map(lambda picture: backbone.forward(picture).layers[0], pictures[::-1]))[::-1]
     assert all(torch.equal(one, other) for one, other in zip(alone, crowded, strict=True))
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from knowledge import FittedPartError, ToolFailure
 from tools.localization import ConformalCalibration, Localizer, LocalizerSettings, Manifest, Part, fit_localizer
 from tools.localization.anomaly_map import MapScale
-from tools.localization.backbones import Features
+from tools.localization.features import Features
 from tools.localization.memory import PatchMemory
 
 SMALL = LocalizerSettings(area=96 * 96, memory_size=60)
@@ -26,7 +26,7 @@ class Brightness:
 
     name = "brightness"
     weights_sha256 = "0"
-    stride = multiple = 8
+    multiple = 8
 
     def __init__(self, weight: float = 1.0) -> None:
         self.weight = weight
@@ -34,9 +34,9 @@ class Brightness:
     def preprocess(self, pixels: np.ndarray, area: int) -> Tensor:
         return torch.from_numpy(pixels / 255).permute(2, 0, 1).float()
 
-    def features(self, images: Tensor) -> Features:
+    def forward(self, images: Tensor) -> Features:
         patches = self.weight * F.avg_pool2d(images.mean(1, keepdim=True), 8)
-        return Features(patches, patches.flatten(1).mean(1, keepdim=True))
+        return Features((patches,), patches.flatten(1).mean(1, keepdim=True))
 
 
 def by_hand(weight: float = 1.0) -> Localizer:

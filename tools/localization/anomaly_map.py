@@ -112,11 +112,6 @@ def heat_overlay(anomaly_map: AnomalyMap, threshold: float) -> NDArray[np.uint8]
     return overlay
 
 
-def as_patches(features: Tensor) -> Tensor:
-    """(B, C, h, w) -> (B h w, C), row by row."""
-    return features.permute(0, 2, 3, 1).reshape(-1, features.shape[1])
-
-
 def anomaly_score(anomaly_map: AnomalyMap) -> float:
     """A view's score is the highest value of its map, so a score over the threshold always has a place on the map."""
     return float(anomaly_map.max())

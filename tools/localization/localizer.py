@@ -19,6 +19,7 @@ from knowledge import FittedPartError, Frozen, ToolFailure, write_atomically
 from tools.localization import anomaly_map as maps
 from tools.localization.backbones import DEFAULT_BACKBONE, Backbone, load_backbone
 from tools.localization.calibration import ConformalCalibration, Scheme
+from tools.localization.features import as_patches, join
 from tools.localization.memory import PatchMemory
 
 FORMAT = 1
@@ -101,8 +102,8 @@ class Localizer:
 
     def localize(self, pixels: Pixels) -> Localization:
         """Map of one (H, W, 3) RGB view; raises `ToolFailure` when the features are not finite."""
-        features = self.backbone.features(self.backbone.preprocess(pixels, self.settings.area)[None])
-        distances = _smoothed_distances(self.memory, features.patches)
+        features = self.backbone.forward(self.backbone.preprocess(pixels, self.settings.area)[None])
+        distances = _smoothed_distances(self.memory, join(features.layers))
         if not torch.isfinite(distances).all():
             raise ToolFailure("the localiser got features that are not finite numbers; the view cannot be judged")
         anomaly_map = _scaled_map(distances[0], self.scale, *pixels.shape[:2])
@@ -238,14 +239,14 @@ def _all_features(
     for done, part in enumerate(parts):
         progress(what, done, len(parts))
         pixels = part.pixels()
-        features = backbone.features(backbone.preprocess(pixels, settings.area)[None])
-        found.append(_PartFeatures(features.patches[0], features.embeddings[0].numpy(), *pixels.shape[:2]))
+        features = backbone.forward(backbone.preprocess(pixels, settings.area)[None])
+        found.append(_PartFeatures(join(features.layers)[0], features.embeddings[0].numpy(), *pixels.shape[:2]))
     progress(what, len(parts), len(parts))
     return found
 
 
 def _fit_memory(parts: Sequence[_PartFeatures], settings: LocalizerSettings) -> PatchMemory:
-    patches = torch.cat([maps.as_patches(features.patches[None]) for features in parts])
+    patches = torch.cat([as_patches(features.patches[None]) for features in parts])
     return PatchMemory.fit(patches, settings.memory_size, settings.seed)
 
 
@@ -270,7 +271,7 @@ def _cross_distances(
 def _smoothed_distances(memory: PatchMemory, patches: Tensor) -> Tensor:
     """(B, C, h, w) features -> (B, h, w)."""
     batch, _, height, width = patches.shape
-    return maps.smooth(memory.distances(maps.as_patches(patches)).reshape(batch, height, width))
+    return maps.smooth(memory.distances(as_patches(patches)).reshape(batch, height, width))
 
 
 def _scaled_map(grid: Tensor, scale: maps.MapScale, height: int, width: int) -> maps.AnomalyMap:
