@@ -161,6 +161,14 @@ def doctor(as_json: AsJson = False) -> None:
     raise typer.Exit(EXIT_INPUT if any(check.state == "broken" for check in checks) else 0)
 
 
+@app.command()
+def fetch(name: Annotated[str, typer.Argument(help="Name of a backbone, such as ViT-B-16.")]) -> None:
+    """Download a backbone's published weights, so that it can be used without a network."""
+    from tools import fetch_weights
+
+    typer.echo(fetch_weights(name))
+
+
 def load_settings(**given: Any) -> "Settings":
     """Settings from the options that were given, then the environment, then the defaults."""
     from agent.settings import read_settings

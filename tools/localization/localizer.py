@@ -19,7 +19,7 @@ from knowledge import FittedPartError, Frozen, ToolFailure, write_atomically
 from tools.localization import anomaly_map as maps
 from tools.localization.backbones import DEFAULT_BACKBONE, Backbone, load_backbone
 from tools.localization.calibration import ConformalCalibration, Scheme
-from tools.localization.features import as_patches, join
+from tools.localization.features import Features, as_patches, join
 from tools.localization.memory import PatchMemory
 
 FORMAT = 1
@@ -34,6 +34,8 @@ class LocalizerSettings(Frozen):
     """What decides the maps besides the references."""
 
     backbone: str = DEFAULT_BACKBONE
+    weights: str | None = None
+    """A checkpoint file for the backbone, where it is not to have its published weights."""
     area: Annotated[int, Field(ge=32 * 32)] = 320 * 320
     """Pixels of the network's input; the aspect ratio is kept."""
     memory_size: Annotated[int, Field(ge=1)] = 1000
@@ -103,7 +105,7 @@ class Localizer:
     def localize(self, pixels: Pixels) -> Localization:
         """Map of one (H, W, 3) RGB view; raises `ToolFailure` when the features are not finite."""
         features = self.backbone.forward(self.backbone.preprocess(pixels, self.settings.area)[None])
-        distances = _smoothed_distances(self.memory, join(features.layers))
+        distances = _smoothed_distances(self.memory, patches_of(self.backbone, features))
         if not torch.isfinite(distances).all():
             raise ToolFailure("the localiser got features that are not finite numbers; the view cannot be judged")
         anomaly_map = _scaled_map(distances[0], self.scale, *pixels.shape[:2])
@@ -138,7 +140,7 @@ class Localizer:
             )
         if _metadata(content).get("manifest") != _without_hash(manifest):
             raise FittedPartError(f"{folder}: localizer.json was changed by hand; enroll the product again")
-        backbone = load_backbone(manifest.settings.backbone)
+        backbone = load_backbone(manifest.settings.backbone, manifest.settings.weights)
         if backbone.weights_sha256 != manifest.backbone_sha256:
             raise FittedPartError(f"{folder}: learned with other weights of {backbone.name}; enroll the product again")
         try:
@@ -169,7 +171,7 @@ def fit_localizer(
     settings = settings or LocalizerSettings()
     if not memory_parts:
         raise FittedPartError("there are no normal parts to learn from; give at least one reference image")
-    backbone = load_backbone(settings.backbone)
+    backbone = load_backbone(settings.backbone, settings.weights)
     learned = _all_features(backbone, memory_parts, settings, "reading references", progress)
     memory = _fit_memory(learned, settings)
     if calibration_parts:
@@ -212,6 +214,11 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
+def patches_of(backbone: Backbone, features: Features) -> Tensor:
+    """(B, C, h, w): the layers that the memory of normal patches joins."""
+    return join(tuple(features.layers[index] for index in backbone.memory_layers))
+
+
 def _without_hash(manifest: Manifest) -> str:
     return manifest.model_copy(update={"tensors_sha256": ""}).model_dump_json()
 
@@ -240,7 +247,9 @@ def _all_features(
         progress(what, done, len(parts))
         pixels = part.pixels()
         features = backbone.forward(backbone.preprocess(pixels, settings.area)[None])
-        found.append(_PartFeatures(join(features.layers)[0], features.embeddings[0].numpy(), *pixels.shape[:2]))
+        found.append(
+            _PartFeatures(patches_of(backbone, features)[0], features.embeddings[0].numpy(), *pixels.shape[:2])
+        )
     progress(what, len(parts), len(parts))
     return found
 

@@ -1,0 +1,158 @@
+"""Where networks run: what is chosen, and what happens when memory runs out."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from knowledge import InputError, ToolFailure
+from tools.localization.devices import FrozenNetwork, pick_device
+
+CPU = torch.device("cpu")
+FAKE = torch.device("meta")
+"""A device that is not the CPU and that every machine has; what is moved there has a shape and no values."""
+
+
+class Doubler:
+    """Doubles pictures, and has memory for so many on the CPU and so many elsewhere."""
+
+    def __init__(self, on_cpu: int = 1000, elsewhere: int = 1000, error: type[RuntimeError] = torch.OutOfMemoryError):
+        self.room = {"cpu": on_cpu, "meta": elsewhere}
+        self.error = error
+        self.batches: list[tuple[str, int]] = []
+
+    def __call__(self, images: Tensor) -> tuple[Tensor, ...]:
+        self.batches.append((images.device.type, len(images)))
+        if len(images) > self.room[images.device.type]:
+            raise self.error("tried to allocate 2 GiB: Out of Memory")
+        return images * 2, images.mean((1, 2, 3))
+
+
+def frozen(compute: Doubler, device: torch.device = CPU) -> FrozenNetwork:
+    return FrozenNetwork("doubler", nn.Identity(), compute, device)
+
+
+def pictures(count: int) -> Tensor:
+    return torch.arange(count * 12.0).reshape(count, 3, 2, 2)
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu", "cpu:0"])
+def test_there_is_always_a_device(device) -> None:
+    assert pick_device(device).type in {"cpu", "cuda", "mps"}
+
+
+def test_the_fastest_device_is_found(monkeypatch) -> None:
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert pick_device() == torch.device("mps")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert pick_device() == torch.device("cuda")
+    assert pick_device("cuda:1") == torch.device("cuda:1")
+    with pytest.raises(InputError, match="no device 'cuda:2'"):
+        pick_device("cuda:2")
+
+
+@pytest.mark.parametrize("device", ["", "gpu", "cuda:", "cuda:-1", "cpu:1", "Auto", "meta"])
+def test_another_device_is_refused_with_those_there_are(device) -> None:
+    with pytest.raises(InputError, match="use auto"):
+        pick_device(device)
+
+
+def test_a_batch_that_fits_is_run_at_once() -> None:
+    compute = Doubler()
+    network = frozen(compute)
+    doubled, means = network(pictures(5))
+    assert torch.equal(doubled, pictures(5) * 2)
+    assert torch.equal(means, pictures(5).mean((1, 2, 3)))
+    assert compute.batches == [("cpu", 5)]
+    assert network.notes == []
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError, RuntimeError])
+def test_a_batch_that_does_not_fit_is_run_in_halves_in_order(error) -> None:
+    compute = Doubler(on_cpu=2, error=error)
+    network = frozen(compute)
+    doubled, means = network(pictures(7))
+    assert torch.equal(doubled, pictures(7) * 2)
+    assert torch.equal(means, pictures(7).mean((1, 2, 3)))
+    assert [size for _, size in compute.batches] == [7, 4, 2, 2, 3, 2, 1]
+    assert network.notes == [
+        "doubler ran out of memory on cpu with 7 pictures of 2 x 2 pixels and took them in halves",
+        "doubler ran out of memory on cpu with 4 pictures of 2 x 2 pixels and took them in halves",
+        "doubler ran out of memory on cpu with 3 pictures of 2 x 2 pixels and took them in halves",
+    ]
+    network(pictures(7))
+    assert len(network.notes) == 3
+
+
+def test_a_device_on_which_nothing_fits_is_left_for_good() -> None:
+    compute = Doubler(elsewhere=0)
+    network = frozen(compute, FAKE)
+    doubled, _ = network(pictures(2))
+    assert torch.equal(doubled, pictures(2) * 2)
+    assert network.device == CPU
+    assert compute.batches == [("meta", 2), ("meta", 1), ("cpu", 1), ("cpu", 1)]
+    assert network.notes[-1] == (
+        "doubler ran out of memory on meta with one picture of 2 x 2 pixels and ran on the CPU from then on"
+    )
+    network(pictures(3))
+    assert compute.batches[-1] == ("cpu", 3)
+    assert len(network.notes) == 2
+
+
+def test_weights_that_do_not_fit_are_kept_on_the_cpu() -> None:
+    class Large(nn.Module):
+        def to(self, device: torch.device | str) -> "Large":
+            if torch.device(device) != CPU:
+                raise torch.OutOfMemoryError("no")
+            return self
+
+    network = FrozenNetwork("large", Large(), Doubler(), FAKE)
+    assert torch.equal(network(pictures(1))[0], pictures(1) * 2)
+    assert network.notes == ["large ran out of memory on meta with its weights alone and ran on the CPU from then on"]
+
+
+def test_what_was_compiled_for_a_device_is_not_taken_along(monkeypatch) -> None:
+    compiled = []
+
+    def remember(compute, dynamic: bool):
+        return lambda images: compiled.append(len(images)) or compute(images)
+
+    monkeypatch.setattr(torch, "compile", remember)
+    network = FrozenNetwork("doubler", nn.Identity(), Doubler(elsewhere=0), FAKE, compiled=True)
+    network(pictures(1))
+    network(pictures(3))
+    assert compiled == [1]
+
+
+def test_where_one_picture_is_too_much_for_the_cpu_the_instrument_failed() -> None:
+    with pytest.raises(ToolFailure, match="use a smaller area"):
+        frozen(Doubler(on_cpu=0))(pictures(2))
+
+
+def test_another_error_is_no_matter_of_memory() -> None:
+    def broken(images: Tensor) -> tuple[Tensor, ...]:
+        raise RuntimeError("shapes do not match")
+
+    network = FrozenNetwork("broken", nn.Identity(), broken, CPU)
+    with pytest.raises(RuntimeError, match="shapes"):
+        network(pictures(2))
+    assert network.notes == []
+
+
+def test_results_are_float32_without_gradients() -> None:
+    network = FrozenNetwork("half", nn.Linear(2, 2), lambda images: (images.to(torch.bfloat16),), CPU)
+    (result,) = network(pictures(1).requires_grad_())
+    assert result.dtype == torch.float32
+    assert not result.requires_grad
+
+
+def test_threads_that_meet_on_a_full_device_all_get_their_own_pictures_back() -> None:
+    network = frozen(Doubler(elsewhere=0), FAKE)
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda count: network(pictures(count))[0], range(1, 17)))
+    assert all(torch.equal(one, pictures(count) * 2) for count, one in enumerate(found, 1))
+    assert network.device == CPU
+    assert sum("on the CPU" in note for note in network.notes) == 1
