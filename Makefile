@@ -4,9 +4,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PEERS_STAMP := $(VENV)/.peers
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test slow check format lint types floors bench figures installation clean
+.PHONY: help setup demo test slow check format lint types floors bench peers figures installation clean
 
 help:           ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,6 +45,13 @@ check: format lint types floors test ## everything that must hold before a chang
 
 bench: setup    ## detection on real solar cells, and on MVTec-style folders with DIR=...
 	@$(BIN)/anomalyst bench $(or $(DIR),solar_cells)
+
+peers: $(PEERS_STAMP) ## anomalib, whose PatchCore and PaDiM the detector can be compared with
+
+$(PEERS_STAMP): $(STAMP) peers.txt constraints.txt
+	@echo "adding anomalib to $(VENV), once: some four hundred megabytes"
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps -c constraints.txt -r peers.txt
+	@touch $(PEERS_STAMP)
 
 figures: setup  ## durability under SIGKILL, overhead of the agent, cost of starting
 	@$(BIN)/python -m evals.durability
