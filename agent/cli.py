@@ -85,7 +85,7 @@ def enroll(
     if as_json:
         typer.echo(json.dumps(facts))
         return
-    typer.echo(f"learned {name}: {facts['references']} references; {facts['promise']}")
+    typer.echo(f"learned {name}: {facts['references']} references; {facts['appearance']}; {facts['promise']}")
     if not facts["promised"]:
         typer.echo("inspections of this product end in review until it is enrolled with more normal parts", err=True)
 

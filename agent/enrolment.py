@@ -26,6 +26,7 @@ def summary(learned: LearnedProduct) -> dict[str, Any]:
         "version": learned.version,
         "references": len(localizer.manifest.memory_parts),
         "calibration": localizer.calibration.count,
+        "appearance": localizer.manifest.appearance.reason,
         "scheme": localizer.manifest.scheme,
         "alpha": alpha,
         "promised": promise.kept,

@@ -15,11 +15,15 @@ from skimage.transform import resize
 
 from evals.datasets import LabelledImage, LabelledSet, Mask, read_sets
 from evals.metrics import binomial_interval, image_auroc, pixel_scores
+from evals.peers import Peer, load_peer
 from tools import Localizer, LocalizerSettings, Part, Progress, fit_localizer, load_image
 
 ALPHAS = (0.05, 0.1)
 SCORED_AREA = 256 * 256
 """Maps and masks are compared at native size, or scaled down to this many pixels with the aspect kept."""
+
+PEER_AREA = 320 * 320
+"""Input of the peers, for every set: they have nothing that would choose another."""
 
 _TIMED_IMAGES = 24
 
@@ -33,16 +37,21 @@ class Judged(NamedTuple):
     truth: Mask | None
 
 
-def run_benchmark(source: str, names: list[str], backbone: str, seed: int, progress: Progress) -> dict[str, Any]:
-    """Every set of a source; the result is plain values, as `--json` prints them."""
-    settings = LocalizerSettings(backbone=backbone, seed=seed)
-    results = [_run_set(labelled, settings, progress) for labelled in read_sets(source, names, seed)]
+def run_benchmark(
+    source: str, names: list[str], settings: LocalizerSettings, progress: Progress, peers: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Every set of a source, and the same by each of the `peers`; the result is plain values, as `--json` prints them."""
+    rivals = {name: load_peer(name, PEER_AREA, settings.seed) for name in peers}
+    sets = read_sets(source, names, settings.seed)
+    results = [_run_set(labelled, settings, progress) for labelled in sets]
+    compared = {name: [_run_peer(peer, labelled, progress) for labelled in sets] for name, peer in rivals.items()}
     return {
         "protocol": {
-            "backbone": backbone,
+            "backbone": settings.backbone,
             "input_area": settings.area,
+            "peers_input_area": PEER_AREA if peers else None,
             "memory_patches": settings.memory_size,
-            "seed": seed,
+            "seed": settings.seed,
             "scored_at": f"native size, at most {SCORED_AREA} pixels, aspect kept; masks nearest",
             "aupro": "exact, up to a false-positive rate of 0.3",
             "alphas": list(ALPHAS),
@@ -52,7 +61,7 @@ def run_benchmark(source: str, names: list[str], backbone: str, seed: int, progr
         },
         "sets": results,
         "macro": _macro(results),
-        "peers": {},
+        "peers": {name: {"sets": found, "macro": _macro(found)} for name, found in compared.items()},
     }
 
 
@@ -71,6 +80,30 @@ def _run_set(labelled: LabelledSet, settings: LocalizerSettings, progress: Progr
         **_detection(judged),
         **_error_rates(judged, localizer),
         **_speed(localizer, labelled.test),
+        "input_area": localizer.area,
+        "appearance": localizer.manifest.appearance.reason,
+    }
+
+
+def _run_peer(peer: Peer, labelled: LabelledSet, progress: Progress) -> dict[str, Any]:
+    """A peer learns from the pictures that our memory has, and judges the same test parts; it has no calibration."""
+    peer.fit([lambda path=path: load_image(path).pixels for path in labelled.train])  # type: ignore[misc]
+    judged, seconds = [], []
+    for done, image in enumerate(labelled.test):
+        progress(f"{peer.name} {labelled.name}", done, len(labelled.test))
+        pixels = image.pixels()
+        start = time.perf_counter()
+        score, found = peer.judge(pixels)
+        seconds.append(time.perf_counter() - start)
+        judged.append(_judged(image, score, found))
+    progress(f"{peer.name} {labelled.name}", len(labelled.test), len(labelled.test))
+    figures = dict.fromkeys(_AVERAGED) | _detection(judged) | {"seconds_per_image": statistics.median(seconds)}
+    return {
+        "name": labelled.name,
+        "modality": "image",
+        "train": len(labelled.train),
+        "test": len(labelled.test),
+        **figures,
     }
 
 
@@ -82,13 +115,17 @@ def _parts(paths: Sequence[Path]) -> list[Part]:
 
 
 def _judge(localizer: Localizer, image: LabelledImage) -> Judged:
-    pixels = image.pixels()
-    result = localizer.localize(pixels)
-    truth = image.truth(*pixels.shape[:2])
-    scale = min(1.0, (SCORED_AREA / result.map.size) ** 0.5)
-    height, width = (max(1, round(side * scale)) for side in result.map.shape)
-    scored = resize(result.map, (height, width), order=1, anti_aliasing=scale < 1).astype(np.float32)
-    return Judged(image, result.score, scored, None if truth is None else _nearest(truth, height, width))
+    result = localizer.localize(image.pixels())
+    return _judged(image, result.score, result.map)
+
+
+def _judged(image: LabelledImage, score: float, found: NDArray[np.float32]) -> Judged:
+    """A map at the size at which maps and masks are compared."""
+    truth = image.truth(*found.shape)
+    scale = min(1.0, (SCORED_AREA / found.size) ** 0.5)
+    height, width = (max(1, round(side * scale)) for side in found.shape)
+    scored = resize(found, (height, width), order=1, anti_aliasing=scale < 1).astype(np.float32)
+    return Judged(image, score, scored, None if truth is None else _nearest(truth, height, width))
 
 
 def _nearest(mask: Mask, height: int, width: int) -> Mask:
@@ -154,7 +191,7 @@ def _speed(localizer: Localizer, images: Sequence[LabelledImage]) -> dict[str, f
     whole, forward = [], []
     for image in images[:: max(1, len(images) // _TIMED_IMAGES)][:_TIMED_IMAGES]:
         pixels = image.pixels()
-        prepared = localizer.backbone.preprocess(pixels, localizer.settings.area)[None]
+        prepared = localizer.backbone.preprocess(pixels, localizer.area)[None]
         localizer.backbone.forward(prepared)
         start = time.perf_counter()
         localizer.localize(pixels)

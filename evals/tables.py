@@ -43,10 +43,21 @@ def false_alarm_table(result: dict[str, Any], *, markdown: bool) -> Table:
     return table
 
 
+def peer_table(result: dict[str, Any], *, markdown: bool) -> Table:
+    """Image AUROC and pixel AP beside the peers', a line a set."""
+    names = list(result["peers"])
+    table = _table("Beside peers with the same backbone: image AUROC / pixel AP", markdown, "set", "anomalyst", *names)
+    columns = [result, *(result["peers"][name] for name in names)]
+    rows = [[column["sets"][index] for column in columns] for index in range(len(result["sets"]))]
+    for row in [*rows, [column["macro"] for column in columns]]:
+        table.add_row(row[0]["name"], *(f"{_figure(r['image_auroc'])} / {_figure(r['pixel_ap'])}" for r in row))
+    return table
+
+
 def protocol_line(result: dict[str, Any]) -> str:
     protocol = result["protocol"]
     return (
-        f"Protocol: {protocol['backbone']} at {protocol['input_area']} input pixels, "
+        f"Protocol: {protocol['backbone']}, {_areas(result)} input pixels, "
         f"{protocol['memory_patches']} memory patches, seed {protocol['seed']}; "
         f"scored at {protocol['scored_at']}; AUPRO {protocol['aupro']}; "
         f"false alarm and miss at alpha {protocol['alphas'][0]:g}; "
@@ -54,12 +65,23 @@ def protocol_line(result: dict[str, Any]) -> str:
     )
 
 
+def _areas(result: dict[str, Any]) -> str:
+    """The input sizes that the sets were looked at with, and that of the peers."""
+    sizes = sorted({row["input_area"] for row in result["sets"]})
+    peers = result["protocol"]["peers_input_area"]
+    return " or ".join(map(str, sizes)) + (f" (peers {peers})" if peers else "")
+
+
 def _table(title: str, markdown: bool, *columns: str) -> Table:
     return Table(*columns, box=box.MARKDOWN) if markdown else Table(*columns, title=title)
 
 
 def _figures(row: dict[str, Any]) -> list[str]:
-    return ["-" if row[key] is None else f"{row[key]:.3f}" for key in _COLUMNS]
+    return [_figure(row[key]) for key in _COLUMNS]
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
 
 
 def _rate(rate: dict[str, Any], key: str, count: str) -> str:

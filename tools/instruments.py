@@ -132,7 +132,8 @@ class Instruments:
             "summary": f"View {view.id}: anomaly score {result.score:.3f}, p-value {p_value:.4f} "
             f"({'at or below' if p_value <= alpha else 'above'} alpha {alpha:g}), "
             f"{len(found)} region(s) over threshold"
-            + "".join(f"; {region.id} at {region.source_box.as_list()}, peak {region.peak:.2f}" for region in regions),
+            + "".join(f"; {region.id} at {region.source_box.as_list()}, peak {region.peak:.2f}" for region in regions)
+            + f"; {learned.localizer.manifest.appearance.reason}",
             "shown": Localized(
                 view=view.id,
                 score=result.score,

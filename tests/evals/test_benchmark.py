@@ -12,6 +12,7 @@ from evals.benchmark import run_benchmark
 from evals.datasets import read_sets
 from evals.simulated import write_plate, write_plates
 from knowledge import RequestError
+from tools import LocalizerSettings
 
 
 def silent(what: str, done: int, total: int) -> None:
@@ -35,7 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_scratched_plates_are_told_from_good_ones(folder: Path) -> None:
-    result = run_benchmark(str(folder), [], "efficientnet_lite0", 0, silent)
+    result = run_benchmark(str(folder), [], LocalizerSettings(), silent)
     plates = result["sets"][0]
     assert plates["name"] == "plates"
     assert plates["image_auroc"] == 1.0
@@ -52,7 +53,7 @@ def test_a_set_without_masks_has_no_pixel_figures(folder: Path, tmp_path: Path) 
     write_plates(bare / "train" / "good", 4)
     write_plates(bare / "test" / "good", 2, first_seed=100)
     write_plate(bare / "test" / "scratch" / "a.png", 200, "scratch")
-    plates = run_benchmark(str(bare), [], "efficientnet_lite0", 0, silent)["sets"][0]
+    plates = run_benchmark(str(bare), [], LocalizerSettings(), silent)["sets"][0]
     assert plates["pixel_ap"] is None
     assert plates["image_auroc"] == 1.0
     assert plates["false_alarm"] is None
@@ -92,12 +93,12 @@ def test_solar_cells_are_split_without_overlap_and_by_seed() -> None:
 
 
 def test_real_paper_with_impurities(shared_data: Path) -> None:
-    result = run_benchmark(str(shared_data / "image"), ["piped_pa_bdp01_tl"], "efficientnet_lite0", 0, silent)
+    result = run_benchmark(str(shared_data / "image"), ["piped_pa_bdp01_tl"], LocalizerSettings(), silent)
     assert result["sets"][0]["image_auroc"] > 0.99
     assert result["sets"][0]["pixel_ap"] > 0.4
 
 
 @pytest.mark.slow
 def test_solar_cells_reach_the_promised_auroc() -> None:
-    mono = run_benchmark("solar_cells", ["mono"], "efficientnet_lite0", 0, silent)["sets"][0]
+    mono = run_benchmark("solar_cells", ["mono"], LocalizerSettings(), silent)["sets"][0]
     assert mono["image_auroc"] >= 0.93

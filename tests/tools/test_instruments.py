@@ -20,12 +20,17 @@ from tools.instruments import MAX_REGIONS, Instruments, Outcome
 from tools.learned import LearnedProduct
 from tools.localization import ConformalCalibration, Localizer, LocalizerSettings, Manifest
 from tools.localization.anomaly_map import MapScale
-from tools.localization.backbones import Features
+from tools.localization.appearance import Appearance
+from tools.localization.features import Features
+from tools.localization.localizer import FORMAT
 from tools.localization.memory import PatchMemory
+from tools.localization.projection import Projection
 from tools.measuring import as_values
 
 GRAY = 51
 """0.2 of full white: what a normal part looks like all over."""
+
+PLAIN = Appearance(kind="photograph", area=64 * 64, components=None, whiten=False, reason="looked at by hand")
 
 
 class Brightness:
@@ -33,18 +38,25 @@ class Brightness:
 
     name = "brightness"
     weights_sha256 = "0"
-    stride = multiple = 8
+    multiple = 8
+    memory_layers = (0,)
+    neighbourhood = 1
+    text = None
+    notes: list[str] = []  # noqa: RUF012
 
     def __init__(self) -> None:
         self.asked = 0
 
+    def project(self, tokens: Tensor, layer: int) -> None:
+        return None
+
     def preprocess(self, pixels: np.ndarray, area: int) -> Tensor:
         return torch.from_numpy(pixels / 255).permute(2, 0, 1).float()
 
-    def features(self, images: Tensor) -> Features:
+    def forward(self, images: Tensor) -> Features:
         self.asked += 1
         patches = F.avg_pool2d(images.mean(1, keepdim=True), 8)
-        return Features(patches, torch.ones(len(images), 1))
+        return Features((patches,), torch.ones(len(images), 1))
 
 
 class Shelf:
@@ -56,8 +68,9 @@ class Shelf:
         Image.fromarray(np.full((64, 64, 3), GRAY, np.uint8)).save(path)
         reference = ReferenceImage(path=path.name, sha256=load_image(path).asset.sha256)
         manifest = Manifest(
-            format=1,
+            format=FORMAT,
             settings=LocalizerSettings(),
+            appearance=PLAIN,
             backbone_sha256="0",
             memory_parts=(reference.sha256,),
             calibration_parts=(),
@@ -65,7 +78,7 @@ class Shelf:
             tensors_sha256="1",
         )
         self.backbone = Brightness()
-        memory = PatchMemory(torch.zeros(1), torch.ones(1), torch.tensor([[GRAY / 255]]))
+        memory = PatchMemory(Projection(torch.zeros(1), torch.eye(1)), torch.tensor([[GRAY / 255]]))
         localizer = Localizer(
             self.backbone,
             memory,

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from tools.localization.memory import PatchMemory
+from tools.localization.projection import Projection
 
 NUMBERS = st.floats(-100, 100, width=32)
 
@@ -19,14 +20,13 @@ def random_patches(count: int, channels: int = 152, seed: int = 0) -> torch.Tens
 
 
 def brute_force(memory: PatchMemory, patches: torch.Tensor) -> np.ndarray:
-    queries = ((patches - memory.mean) / memory.deviation).double().numpy()
+    queries = memory.projection(patches).double().numpy()
     return np.linalg.norm(queries[:, None] - memory.patches.double().numpy()[None], axis=2).min(axis=1)
 
 
 def test_two_patches_worked_by_hand() -> None:
     memory = PatchMemory.fit(torch.tensor([[0.0, 10.0], [4.0, 10.0]]), size=5, seed=0)
-    assert memory.mean.tolist() == [2.0, 10.0]
-    assert memory.deviation.tolist() == pytest.approx([2.0, 1e-6])
+    assert memory.projection.mean.tolist() == [2.0, 10.0]
     assert sorted(memory.patches.tolist()) == [[-1.0, 0.0], [1.0, 0.0]]
     assert memory.distances(torch.tensor([[0.0, 10.0], [2.0, 10.0], [10.0, 10.0]])).tolist() == [0.0, 1.0, 3.0]
 
@@ -34,7 +34,7 @@ def test_two_patches_worked_by_hand() -> None:
 @settings(max_examples=40, deadline=None)
 @given(arrays(np.float32, (12, 3), elements=NUMBERS), arrays(np.float32, (7, 3), elements=NUMBERS))
 def test_distances_are_those_of_brute_force(stored, asked) -> None:
-    memory = PatchMemory(torch.zeros(3), torch.ones(3), torch.from_numpy(stored))
+    memory = PatchMemory(Projection(torch.zeros(3), torch.eye(3)), torch.from_numpy(stored))
     queries = torch.from_numpy(asked)
     np.testing.assert_allclose(memory.distances(queries).numpy(), brute_force(memory, queries), atol=0.2, rtol=1e-3)
 
@@ -87,7 +87,7 @@ def test_memories_do_not_hang_on_the_order_of_threads() -> None:
 def test_the_memory_is_a_choice_of_the_patches_and_no_larger_than_asked() -> None:
     patches = random_patches(500, 6)
     memory = PatchMemory.fit(patches, 40, seed=0)
-    standardised = {tuple(row) for row in ((patches - memory.mean) / memory.deviation).tolist()}
+    standardised = {tuple(row) for row in memory.projection(patches).tolist()}
     chosen = [tuple(row) for row in memory.patches.tolist()]
     assert len(chosen) == len(set(chosen)) == 40
     assert set(chosen) <= standardised
@@ -98,7 +98,7 @@ def test_rare_normal_patches_are_remembered() -> None:
     centres = torch.eye(4).repeat_interleave(torch.tensor([1000, 1000, 1000, 3]), dim=0) * 100
     patches = centres + 0.01 * random_patches(3003, 4)
     memory = PatchMemory.fit(patches, 4, seed=0)
-    restored = memory.patches * memory.deviation + memory.mean
+    restored = memory.patches @ torch.linalg.inv(memory.projection.matrix) + memory.projection.mean
     assert sorted(restored.argmax(1).tolist()) == [0, 1, 2, 3]
 
 

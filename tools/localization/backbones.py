@@ -31,6 +31,8 @@ class Backbone(Protocol):
     """Input sides must be multiples of this."""
     memory_layers: tuple[int, ...]
     """Which of the layers the memory of normal patches joins."""
+    neighbourhood: int
+    """Places a side over which those are averaged: 3 where a place sees little of its surroundings, 1 where attention does."""
     text: TextTower | None
     """None where the network only sees."""
     notes: list[str]

@@ -30,6 +30,7 @@ class EfficientNetLite0:
     name = EMBEDDED
     multiple = 16
     memory_layers: tuple[int, ...] = (0, 1)
+    neighbourhood = 3
     text: TextTower | None = None
     _stages = (2, 3)
 

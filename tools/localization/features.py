@@ -16,12 +16,12 @@ class Features(NamedTuple):
     """(B, D) float32: the whole picture, for the search of similar references."""
 
 
-def join(layers: tuple[Tensor, ...]) -> Tensor:
+def join(layers: tuple[Tensor, ...], neighbourhood: int) -> Tensor:
     """Layers -> (B, C, h, w) patches on the finest grid, C the sum of the layers' channels.
 
-    Each layer is averaged over 3 x 3 places, so that a patch knows its neighbourhood (Roth et al. 2022, section 3.1).
+    Each layer is averaged over `neighbourhood` (odd) x `neighbourhood` places first (Roth et al. 2022, section 3.1).
     """
-    pooled = [F.avg_pool2d(layer, 3, stride=1, padding=1) for layer in layers]
+    pooled = [F.avg_pool2d(layer, neighbourhood, stride=1, padding=neighbourhood // 2) for layer in layers]
     size = pooled[0].shape[-2:]
     return torch.cat([_resized(layer, size) for layer in pooled], dim=1)
 

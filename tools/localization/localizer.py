@@ -9,7 +9,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
@@ -17,13 +17,18 @@ from torch import Tensor
 
 from knowledge import FittedPartError, Frozen, ToolFailure, write_atomically
 from tools.localization import anomaly_map as maps
+from tools.localization.appearance import Appearance, look_at
 from tools.localization.backbones import DEFAULT_BACKBONE, Backbone, load_backbone
 from tools.localization.calibration import ConformalCalibration, Scheme
 from tools.localization.features import Features, as_patches, join
 from tools.localization.memory import PatchMemory
+from tools.localization.projection import Projection
 
-FORMAT = 1
+FORMAT = 2
 """Raised whenever fitted parts of an older program would give other maps."""
+
+_LOOKED_AT = 8
+"""References from which the appearance is judged; more say the same."""
 
 Pixels = NDArray[np.uint8]
 Progress = Callable[[str, int, int], None]
@@ -36,8 +41,8 @@ class LocalizerSettings(Frozen):
     backbone: str = DEFAULT_BACKBONE
     weights: str | None = None
     """A checkpoint file for the backbone, where it is not to have its published weights."""
-    area: Annotated[int, Field(ge=32 * 32)] = 320 * 320
-    """Pixels of the network's input; the aspect ratio is kept."""
+    area: Annotated[int, Field(ge=32 * 32)] | None = None
+    """Pixels of the network's input; the aspect ratio is kept. Chosen from the references where None."""
     memory_size: Annotated[int, Field(ge=1)] = 1000
     seed: int = 0
     folds: Annotated[int, Field(ge=2)] = 5
@@ -51,6 +56,8 @@ class Manifest(Frozen):
 
     format: int
     settings: LocalizerSettings
+    appearance: Appearance
+    """How the product is looked at, as its references suggested, with the reason."""
     backbone_sha256: str
     memory_parts: tuple[str, ...]
     """sha256 of each reference in the memory."""
@@ -102,9 +109,14 @@ class Localizer:
     def settings(self) -> LocalizerSettings:
         return self.manifest.settings
 
+    @property
+    def area(self) -> int:
+        """Pixels of the network's input."""
+        return self.manifest.appearance.area
+
     def localize(self, pixels: Pixels) -> Localization:
         """Map of one (H, W, 3) RGB view; raises `ToolFailure` when the features are not finite."""
-        features = self.backbone.forward(self.backbone.preprocess(pixels, self.settings.area)[None])
+        features = self.backbone.forward(self.backbone.preprocess(pixels, self.area)[None])
         distances = _smoothed_distances(self.memory, patches_of(self.backbone, features))
         if not torch.isfinite(distances).all():
             raise ToolFailure("the localiser got features that are not finite numbers; the view cannot be judged")
@@ -115,8 +127,8 @@ class Localizer:
         """Write the fitted parts: tensors first, the manifest that names them last."""
         tensors = save_tensors(
             {
-                "mean": self.memory.mean,
-                "deviation": self.memory.deviation,
+                "mean": self.memory.projection.mean,
+                "projection": self.memory.projection.matrix,
                 "patches": self.memory.patches.contiguous(),
                 "embeddings": torch.from_numpy(self.embeddings),
                 "scale": torch.tensor(self.scale, dtype=torch.float64),
@@ -147,7 +159,7 @@ class Localizer:
             tensors = load_tensors(content)
             return cls(
                 backbone,
-                PatchMemory(tensors["mean"], tensors["deviation"], tensors["patches"]),
+                PatchMemory(Projection(tensors["mean"], tensors["projection"]), tensors["patches"]),
                 maps.MapScale(*tensors["scale"].tolist()),
                 ConformalCalibration(tensors["calibration"].tolist(), manifest.scheme),
                 tensors["embeddings"].numpy(),
@@ -172,14 +184,15 @@ def fit_localizer(
     if not memory_parts:
         raise FittedPartError("there are no normal parts to learn from; give at least one reference image")
     backbone = load_backbone(settings.backbone, settings.weights)
-    learned = _all_features(backbone, memory_parts, settings, "reading references", progress)
-    memory = _fit_memory(learned, settings)
+    appearance = look_at((part.pixels() for part in memory_parts[:_LOOKED_AT]), settings.area)
+    learned = _all_features(backbone, memory_parts, appearance.area, "reading references", progress)
+    memory = _fit_memory(learned, settings, appearance)
     if calibration_parts:
-        held_out = _all_features(backbone, calibration_parts, settings, "calibrating", progress)
+        held_out = _all_features(backbone, calibration_parts, appearance.area, "calibrating", progress)
         grids = [_smoothed_distances(memory, features.patches[None])[0] for features in held_out]
     else:
         held_out = learned
-        grids = list(_cross_distances(learned, settings, progress))
+        grids = list(_cross_distances(learned, settings, appearance, progress))
     # A lone reference cannot be held out: its map has no scale of its own and nothing is calibrated.
     scale = (
         maps.MapScale.fit(torch.cat([grid.flatten() for grid in grids]).numpy()) if grids else maps.MapScale(0.0, 1.0)
@@ -192,6 +205,7 @@ def fit_localizer(
     manifest = Manifest(
         format=FORMAT,
         settings=settings,
+        appearance=appearance,
         backbone_sha256=backbone.weights_sha256,
         memory_parts=tuple(part.sha256 for part in memory_parts),
         calibration_parts=tuple(part.sha256 for part in calibration_parts or memory_parts),
@@ -202,21 +216,28 @@ def fit_localizer(
     return Localizer(backbone, memory, scale, ConformalCalibration(scores, scheme), embeddings, manifest)
 
 
+class _Version(BaseModel):
+    """All that manifests of every version have in common."""
+
+    format: int
+
+
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of fitted parts; raises `FittedPartError` when there is none that this program can use."""
     content = _read(folder / "localizer.json")
     try:
+        version = _Version.model_validate_json(content).format
+        if version != FORMAT:
+            raise FittedPartError(f"{folder}: learned by another version of this program; enroll the product again")
         manifest = Manifest.model_validate_json(content)
     except ValidationError as error:
         raise FittedPartError(f"{folder}: localizer.json is damaged; enroll the product again") from error
-    if manifest.format != FORMAT:
-        raise FittedPartError(f"{folder}: learned by another version of this program; enroll the product again")
     return manifest
 
 
 def patches_of(backbone: Backbone, features: Features) -> Tensor:
     """(B, C, h, w): the layers that the memory of normal patches joins."""
-    return join(tuple(features.layers[index] for index in backbone.memory_layers))
+    return join(tuple(features.layers[index] for index in backbone.memory_layers), backbone.neighbourhood)
 
 
 def _without_hash(manifest: Manifest) -> str:
@@ -240,13 +261,13 @@ class _PartFeatures(NamedTuple):
 
 
 def _all_features(
-    backbone: Backbone, parts: Sequence[Part], settings: LocalizerSettings, what: str, progress: Progress
+    backbone: Backbone, parts: Sequence[Part], area: int, what: str, progress: Progress
 ) -> list[_PartFeatures]:
     found = []
     for done, part in enumerate(parts):
         progress(what, done, len(parts))
         pixels = part.pixels()
-        features = backbone.forward(backbone.preprocess(pixels, settings.area)[None])
+        features = backbone.forward(backbone.preprocess(pixels, area)[None])
         found.append(
             _PartFeatures(patches_of(backbone, features)[0], features.embeddings[0].numpy(), *pixels.shape[:2])
         )
@@ -254,13 +275,15 @@ def _all_features(
     return found
 
 
-def _fit_memory(parts: Sequence[_PartFeatures], settings: LocalizerSettings) -> PatchMemory:
+def _fit_memory(parts: Sequence[_PartFeatures], settings: LocalizerSettings, appearance: Appearance) -> PatchMemory:
     patches = torch.cat([as_patches(features.patches[None]) for features in parts])
-    return PatchMemory.fit(patches, settings.memory_size, settings.seed)
+    return PatchMemory.fit(
+        patches, settings.memory_size, settings.seed, components=appearance.components, whiten=appearance.whiten
+    )
 
 
 def _cross_distances(
-    parts: Sequence[_PartFeatures], settings: LocalizerSettings, progress: Progress
+    parts: Sequence[_PartFeatures], settings: LocalizerSettings, appearance: Appearance, progress: Progress
 ) -> Iterator[Tensor]:
     """Distances of each part to a memory that has not seen it, in the order of the parts."""
     if len(parts) < 2:
@@ -271,7 +294,7 @@ def _cross_distances(
     memories = []
     for fold in range(folds):
         progress("cross-validating", fold, folds)
-        memories.append(_fit_memory([part for i, part in enumerate(parts) if fold_of[i] != fold], settings))
+        memories.append(_fit_memory([part for i, part in enumerate(parts) if fold_of[i] != fold], settings, appearance))
     progress("cross-validating", folds, folds)
     for index, part in enumerate(parts):
         yield _smoothed_distances(memories[fold_of[index]], part.patches[None])[0]

@@ -14,7 +14,14 @@ from tools.localization.devices import FrozenNetwork
 from tools.localization.features import Features
 from tools.localization.preprocessing import to_input
 from tools.localization.text_tower import OpenClipText, TextTower
-from tools.localization.timm_backbone import any_size_trunk, coarsest, layer_indices, memory_layers, trunk_features
+from tools.localization.timm_backbone import (
+    any_size_trunk,
+    coarsest,
+    layer_indices,
+    memory_layers,
+    neighbourhood,
+    trunk_features,
+)
 from tools.localization.weights import (
     MISFITS,
     RANDOM,
@@ -48,6 +55,7 @@ class OpenClipBackbone:
         self._tower = _image_tower(model.visual)
         self.multiple = self._tower.multiple
         self.memory_layers = memory_layers(self._tower.layers)
+        self.neighbourhood = neighbourhood(getattr(model.visual, "trunk", model.visual))
         self._mean, self._deviation = _normalisation(found)
         self._network = FrozenNetwork(name, model, self._compute, device, compiled)
         self.notes = self._network.notes

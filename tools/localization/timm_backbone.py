@@ -43,6 +43,7 @@ class TimmBackbone:
         indices = layer_indices(network)
         self.multiple = coarsest(network)
         self.memory_layers = memory_layers(len(indices))
+        self.neighbourhood = neighbourhood(network)
         config: Any = network.pretrained_cfg
         self._mean, self._deviation = config["mean"], config["std"]
 
@@ -102,6 +103,11 @@ def layer_indices(network: nn.Module) -> list[int]:
 def coarsest(network: nn.Module) -> int:
     """Pixels a place of the coarsest layer: the side of a patch."""
     return max(_grids(network))
+
+
+def neighbourhood(network: nn.Module) -> int:
+    """Places a side to average: none where every place has attended to all others."""
+    return 1 if hasattr(network, "patch_embed") or hasattr(network, "transformer") else 3
 
 
 def memory_layers(count: int) -> tuple[int, ...]:

@@ -1,0 +1,74 @@
+"""What the references alone say of how a product is best looked at."""
+
+from collections.abc import Iterable
+from typing import Annotated, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from skimage import filters
+
+from knowledge import Frozen
+
+Pixels = NDArray[np.uint8]
+
+_SAME_LEVEL = 0.1
+"""Grey values nearer than this share of the step between the two levels belong to a level."""
+
+_DRAWING = 0.95
+"""Share of pixels on the two levels from which a product counts as a drawing; on photographs it is near 0."""
+
+_CONTRAST = 128
+"""Grey values between the two levels of a drawing, at least."""
+
+
+class Appearance(Frozen):
+    """How a product is looked at, and why."""
+
+    kind: Literal["photograph", "drawing"]
+    area: Annotated[int, Field(ge=32 * 32)]
+    """Pixels of the network's input; the aspect ratio is kept."""
+    components: int | None
+    """Principal axes of the patch features that count; all where None."""
+    whiten: bool
+    reason: str
+
+
+class _Look(NamedTuple):
+    area: int
+    components: int | None
+    whiten: bool
+
+
+_LOOKS = {"photograph": _Look(320 * 320, 64, False), "drawing": _Look(480 * 480, None, True)}
+
+
+def look_at(references: Iterable[Pixels], area: int | None = None) -> Appearance:
+    """Choose from (H, W, 3) RGB references how a product is looked at; a given `area` stays as it is.
+
+    A product of two flat grey levels (a line scan made binary, a print, a silhouette) is a drawing: only its edges say
+    anything, so they are looked at closer, and every axis of the features counts the same. Anything else is a photograph.
+    """
+    share = float(np.mean([two_levels(pixels) for pixels in references]))
+    kind: Literal["photograph", "drawing"] = "drawing" if share >= _DRAWING else "photograph"
+    look = _LOOKS[kind]
+    reason = f"{share:.0%} of the references' pixels lie on two flat grey levels, {'from' if share >= _DRAWING else 'below'} "
+    return Appearance(
+        kind=kind,
+        area=area or look.area,
+        components=look.components,
+        whiten=look.whiten,
+        reason=f"{reason}{_DRAWING:.0%}: looked at as a {kind}",
+    )
+
+
+def two_levels(pixels: Pixels) -> float:
+    """Share of the pixels that lie on one of two grey levels far apart; 0 where there are no such levels."""
+    grey = pixels.mean(axis=2)
+    if grey.max() - grey.min() < _CONTRAST:
+        return 0.0
+    dark = grey <= filters.threshold_otsu(grey)
+    low, high = float(np.median(grey[dark])), float(np.median(grey[~dark]))
+    if high - low < _CONTRAST:
+        return 0.0
+    return float((np.minimum(np.abs(grey - low), np.abs(grey - high)) < _SAME_LEVEL * (high - low)).mean())
