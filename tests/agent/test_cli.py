@@ -236,3 +236,9 @@ def test_the_doctor_finds_this_machine_fit(run) -> None:
     assert outcome.code == 0
     assert checks["backbone"] == "fine"
     assert checks["open3d"] == "fine"
+
+
+def test_weights_of_an_unknown_backbone_cannot_be_fetched(run) -> None:
+    outcome = run("fetch", "ViT-B-17")
+    assert outcome.code == 3
+    assert "did you mean ViT-B-16" in outcome.err

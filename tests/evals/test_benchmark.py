@@ -1,6 +1,7 @@
 """The benchmark on small folders made here, and on a small piece of real data where it is present."""
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from agent.solar_cells import solar_cells, split_cells
 from evals.benchmark import run_benchmark
 from evals.datasets import read_sets
 from evals.simulated import write_plate, write_plates
+from evals.tables import peer_table
 from knowledge import RequestError
 from tools import LocalizerSettings
 
@@ -102,3 +104,35 @@ def test_real_paper_with_impurities(shared_data: Path) -> None:
 def test_solar_cells_reach_the_promised_auroc() -> None:
     mono = run_benchmark("solar_cells", ["mono"], LocalizerSettings(), silent)["sets"][0]
     assert mono["image_auroc"] >= 0.93
+
+
+class Darkness:
+    """A peer that finds a picture the more anomalous the darker it is at its darkest."""
+
+    name = "darkness"
+
+    def __init__(self) -> None:
+        self.learned = 0
+
+    def fit(self, pictures: Sequence[Callable[[], np.ndarray]]) -> None:
+        self.learned = len([picture() for picture in pictures])
+
+    def judge(self, pixels: np.ndarray) -> tuple[float, np.ndarray]:
+        darkness = 255 - pixels.mean(axis=2, dtype=np.float32)
+        return float(darkness.max()), darkness
+
+
+def test_a_peer_judges_the_same_parts_beside_us(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    peer = Darkness()
+    monkeypatch.setattr("evals.benchmark.load_peer", lambda name, area, seed: peer)
+    result = run_benchmark(str(folder), [], LocalizerSettings(), silent, ["darkness"])
+    ours, theirs = result["sets"][0], result["peers"]["darkness"]["sets"][0]
+    assert peer.learned == theirs["train"] == ours["train"] == 24
+    assert theirs["test"] == ours["test"]
+    assert 0 <= theirs["pixel_ap"] < ours["pixel_ap"]
+    assert theirs["false_alarm"] is None
+    assert theirs["seconds_per_image"] > 0
+    table = peer_table(result, markdown=True)
+    assert [column.header for column in table.columns] == ["set", "anomalyst", "darkness"]
+    assert table.row_count == 2
+    json.dumps(result)
