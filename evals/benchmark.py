@@ -16,7 +16,8 @@ from skimage.transform import resize
 from evals.datasets import LabelledImage, LabelledSet, Mask, read_sets
 from evals.metrics import binomial_interval, image_auroc, pixel_scores
 from evals.peers import Peer, load_peer
-from tools import Localizer, LocalizerSettings, Part, Progress, fit_localizer, load_image
+from knowledge import RequestError
+from tools import DEFAULT_BACKBONE, Localizer, LocalizerSettings, Part, Progress, fit_localizer, load_image
 
 ALPHAS = (0.05, 0.1)
 SCORED_AREA = 256 * 256
@@ -41,6 +42,10 @@ def run_benchmark(
     source: str, names: list[str], settings: LocalizerSettings, progress: Progress, peers: Sequence[str] = ()
 ) -> dict[str, Any]:
     """Every set of a source, and the same by each of the `peers`; the result is plain values, as `--json` prints them."""
+    if peers and settings.backbone != DEFAULT_BACKBONE:
+        raise RequestError(
+            f"peers run on {DEFAULT_BACKBONE} alone; leave out --peers or --backbone {settings.backbone}"
+        )
     rivals = {name: load_peer(name, PEER_AREA, settings.seed) for name in peers}
     sets = read_sets(source, names, settings.seed)
     results = [_run_set(labelled, settings, progress) for labelled in sets]

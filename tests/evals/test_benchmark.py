@@ -136,3 +136,8 @@ def test_a_peer_judges_the_same_parts_beside_us(folder: Path, monkeypatch: pytes
     assert [column.header for column in table.columns] == ["set", "anomalyst", "darkness"]
     assert table.row_count == 2
     json.dumps(result)
+
+
+def test_peers_beside_another_backbone_are_refused_since_they_would_not_have_it(folder: Path) -> None:
+    with pytest.raises(RequestError, match="efficientnet_lite0 alone"):
+        run_benchmark(str(folder), [], LocalizerSettings(backbone="ViT-B-16"), silent, ["patchcore"])

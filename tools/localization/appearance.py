@@ -52,13 +52,13 @@ def look_at(references: Iterable[Pixels], area: int | None = None) -> Appearance
     share = float(np.mean([two_levels(pixels) for pixels in references]))
     kind: Literal["photograph", "drawing"] = "drawing" if share >= _DRAWING else "photograph"
     look = _LOOKS[kind]
-    reason = f"{share:.0%} of the references' pixels lie on two flat grey levels, {'from' if share >= _DRAWING else 'below'} "
     return Appearance(
         kind=kind,
         area=area or look.area,
         components=look.components,
         whiten=look.whiten,
-        reason=f"{reason}{_DRAWING:.0%}: looked at as a {kind}",
+        reason=f"looked at as a {kind}: {share:.0%} of the references' pixels lie on two flat grey levels "
+        f"(a drawing has {_DRAWING:.0%} or more)",
     )
 
 

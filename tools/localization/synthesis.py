@@ -85,7 +85,7 @@ def _foreign_texture(canvas: Canvas) -> Floats:
     """Perlin-shaped islands of another texture, partly see-through (DRAEM: opacity 0.2 .. 1)."""
     height, width = canvas.pixels.shape[:2]
     noise = perlin(height, width, canvas.draw)
-    mask = _place(canvas, noise > np.quantile(noise, 1 - _area(canvas) * 3), pull=False)
+    mask = _near(canvas, noise > np.quantile(noise, 1 - _area(canvas) * 3))
     return _mix(canvas.pixels, _texture(canvas, height, width), mask * canvas.draw.uniform(0.2, 1.0))
 
 
@@ -230,10 +230,10 @@ def _centre(canvas: Canvas, pull: float) -> tuple[float, float]:
     return y + canvas.draw.uniform(0, cell.shape[0]), x + canvas.draw.uniform(0, cell.shape[1])
 
 
-def _place(canvas: Canvas, mask: Mask, *, pull: bool) -> Mask:
-    """The part of a scattered mask that lies in one random blob's surroundings, so that few islands remain."""
+def _near(canvas: Canvas, mask: Mask) -> Mask:
+    """The part of a scattered mask that lies around one random place, so that few islands remain."""
     height, width = mask.shape
-    y, x = _centre(canvas, 1.0 if pull else 0.0)
+    y, x = _centre(canvas, 0.0)
     radius = np.sqrt(_area(canvas) * 3) * min(height, width)
     rows, columns = np.ogrid[:height, :width]
     near: Mask = mask & ((rows - y) ** 2 + (columns - x) ** 2 < max(radius, 4) ** 2)
