@@ -75,7 +75,9 @@ def assess(briefing: Briefing) -> dict[str, Any]:
 
 def _opinion(briefing: Briefing) -> str:
     localized = briefing["localization"]
-    if localized is None or not localized["calibrated"] or briefing["part"]["unsuitable"] or briefing["failures"]:
+    if localized is None or not localized["calibrated"] or localized["unlike"]:
+        return "unsure"
+    if briefing["part"]["unsuitable"] or briefing["failures"]:
         return "unsure"
     violated = any(check["result"] == "violated" for check in briefing["rule_checks"])
     return "anomalous" if violated or localized["p_value"] <= localized["alpha"] else "normal"

@@ -68,6 +68,7 @@ def _unfinished(log: EvidenceLog, localized: Sequence[Localized], stopped: str, 
     views = [view.id for _, shown in log.of(ViewsShown) for view in shown.views]
     if not views or set(views) - {shown.view for shown in localized}:
         doubts.append("The part was not localised.")
+    doubts += [reason for shown in localized for reason in shown.unlike]
     doubts += [f"Nothing can be promised: {shown.promise}." for shown in localized if shown.threshold is None]
     doubts += [f"Rule {rule.id} could not be checked: {rule.reason}." for rule in _rules(log) if rule.failed]
     if rules and not log.of(RulesChecked):

@@ -10,7 +10,7 @@ def bench(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="DIR", help="Folder of MVTec-style sets, or `solar_cells` for the demo package's cells."
+            metavar="DIR", help="Folder of MVTec AD, of VisA, or like either; or `solar_cells` for the demo package's."
         ),
     ] = "solar_cells",
     sets: Annotated[str, typer.Option(help="Names of sets, with commas; by default all.")] = "",
@@ -20,23 +20,30 @@ def bench(
     peers: Annotated[
         str, typer.Option(help="Peers to run as well, with commas: patchcore, padim (see `make peers`).")
     ] = "",
+    shots: Annotated[
+        str, typer.Option(help="Learn from so few references instead, such as 1,2,4; no false alarms then.")
+    ] = "",
+    draws: Annotated[int, typer.Option(help="With --shots: how often the references are drawn.")] = 3,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
 ) -> None:
     """Measure detection, localisation, false alarms and speed on folders of labelled parts."""
     from agent import progress_bars, results
     from evals.benchmark import run_benchmark
-    from evals.tables import benchmark_table, false_alarm_table, peer_table, protocol_line
+    from evals.few_shot import parse_shots, run_few_shot
+    from evals.tables import protocol_line, tables_of
     from tools import LocalizerSettings
 
     wanted, rivals = ([name for name in given.split(",") if name] for given in (sets, peers))
     settings = LocalizerSettings(backbone=backbone, weights=weights, seed=seed)
     with progress_bars() as progress:
-        result = run_benchmark(source, wanted, settings, progress, rivals)
+        if shots:
+            result = run_few_shot(source, wanted, settings, progress, parse_shots(shots), draws, rivals)
+        else:
+            result = run_benchmark(source, wanted, settings, progress, rivals)
     if as_json:
         typer.echo(json.dumps(result))
         return
     console = results()
-    tables = (benchmark_table, false_alarm_table, *([peer_table] if rivals else []))
-    for table in tables:
-        console.print(table(result, markdown=not console.is_terminal))
+    for table in tables_of(result, markdown=not console.is_terminal):
+        console.print(table)
     typer.echo(protocol_line(result))

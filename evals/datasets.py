@@ -1,8 +1,11 @@
-"""Labelled parts for benchmarks: folders laid out as MVTec AD, and the solar cells of the demo's package."""
+"""Labelled parts for benchmarks: folders laid out as MVTec AD or as VisA, and the solar cells of the demo's package."""
 
+import csv
+import glob
 import json
-from collections.abc import Iterable
-from functools import cache
+import re
+from collections.abc import Callable, Iterable
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,10 +15,15 @@ from PIL import Image
 
 from agent import CellType, split_cells
 from knowledge import RequestError
-from tools import load_image
+from tools import clean_name, load_image
 
 SOLAR_CELLS = "solar_cells"
 _SOLAR_KINDS: dict[str, CellType] = {"mono": "mono", "poly": "poly"}
+
+_VISA_SPLIT = Path("split_csv/1cls.csv")
+_VISA_COLUMNS = ("object", "split", "label", "image", "mask")
+_VISA_WORDS = {"split": ("train", "test"), "label": ("normal", "anomaly")}
+"""All that may stand in these columns."""
 
 Mask = NDArray[np.bool_]
 
@@ -27,6 +35,8 @@ class LabelledImage(NamedTuple):
     """8-bit mask, nonzero where anomalous."""
     boxes: tuple[tuple[float, float, float, float], ...] | None = None
     """x, y, width, height of each defect, where boxes are the ground truth."""
+    template: Path | None = None
+    """A normal picture of the same place, registered to this one."""
 
     def pixels(self) -> NDArray[np.uint8]:
         return load_image(self.path).pixels
@@ -36,8 +46,7 @@ class LabelledImage(NamedTuple):
         if not self.anomalous:
             return np.zeros((height, width), np.bool_)
         if self.mask is not None:
-            with Image.open(self.mask) as image:
-                return np.asarray(image.convert("L")) > 0
+            return _read_mask(self.mask)
         if self.boxes is None:
             return None
         mask = np.zeros((height, width), np.bool_)
@@ -57,13 +66,12 @@ class LabelledSet(NamedTuple):
 
 def read_sets(source: str, names: list[str], seed: int) -> list[LabelledSet]:
     """The sets of a source, all or those named; raises `RequestError` for what is not there."""
-    if source == SOLAR_CELLS:
-        available = list(_SOLAR_KINDS)
-        read = [_solar_set(_SOLAR_KINDS[name], seed) for name in _chosen(names, available)]
-    else:
-        folders = _set_folders(Path(source))
-        read = [_folder_set(folders[name]) for name in _chosen(names, list(folders))]
-    return read
+    readers = _solar_readers(seed) if source == SOLAR_CELLS else _folder_readers(Path(source))
+    sets = [readers[name]() for name in _chosen(names, list(readers))]
+    for labelled in sets:
+        if not labelled.train or not labelled.test:
+            raise RequestError(f"{source}: {labelled.name} has no {'test' if labelled.train else 'train'} pictures")
+    return sets
 
 
 def _chosen(names: list[str], available: list[str]) -> list[str]:
@@ -72,6 +80,10 @@ def _chosen(names: list[str], available: list[str]) -> list[str]:
     if strangers:
         raise RequestError(f"there is no set {strangers[0]!r}; known are {', '.join(available)}")
     return names or available
+
+
+def _solar_readers(seed: int) -> dict[str, Callable[[], LabelledSet]]:
+    return {name: partial(_solar_set, kind, seed) for name, kind in _SOLAR_KINDS.items()}
 
 
 def _solar_set(kind: CellType, seed: int) -> LabelledSet:
@@ -86,17 +98,22 @@ def _solar_set(kind: CellType, seed: int) -> LabelledSet:
     )
 
 
-def _set_folders(folder: Path) -> dict[str, Path]:
+def _folder_readers(folder: Path) -> dict[str, Callable[[], LabelledSet]]:
     if not folder.is_dir():
         raise RequestError(f"{folder}: there is no such folder; give a folder of MVTec-style sets, or {SOLAR_CELLS}")
+    if (folder / _VISA_SPLIT).is_file():
+        return _visa_readers(folder)
     candidates = [folder, *sorted(path for path in folder.iterdir() if path.is_dir())]
-    found = {path.name: path for path in candidates if (path / "train" / "good").is_dir() and (path / "test").is_dir()}
+    found = [path for path in candidates if (path / "train" / "good").is_dir() and (path / "test").is_dir()]
     if not found:
-        raise RequestError(f"{folder}: holds no set; expected SET/train/good and SET/test/KIND with pictures")
-    return found
+        raise RequestError(
+            f"{folder}: holds no set; expected SET/train/good and SET/test/KIND with pictures, as in MVTec AD, "
+            f"or {_VISA_SPLIT.as_posix()}, as in VisA"
+        )
+    return {path.name: partial(_mvtec_set, path) for path in found}
 
 
-def _folder_set(folder: Path) -> LabelledSet:
+def _mvtec_set(folder: Path) -> LabelledSet:
     test = [
         _labelled(folder, kind.name, path)
         for kind in sorted((folder / "test").iterdir())
@@ -111,10 +128,11 @@ def _labelled(folder: Path, kind: str, path: Path) -> LabelledImage:
         return LabelledImage(path, anomalous=False)
     truth = folder / "ground_truth" / kind
     mask = truth / f"{path.stem}_mask.png"
+    template = next((folder / "reference" / kind).glob(f"{glob.escape(path.stem)}.*"), None)
     if mask.is_file():
-        return LabelledImage(path, anomalous=True, mask=mask)
+        return LabelledImage(path, anomalous=True, mask=mask, template=template)
     boxes = _coco_boxes(truth / "boxes_coco.json")
-    return LabelledImage(path, anomalous=True, boxes=boxes.get(path.name) if boxes else None)
+    return LabelledImage(path, anomalous=True, boxes=boxes.get(path.name) if boxes else None, template=template)
 
 
 @cache
@@ -129,6 +147,88 @@ def _coco_boxes(path: Path) -> dict[str, tuple[tuple[float, float, float, float]
         x, y, w, h = annotation["bbox"]
         boxes[names[annotation["image_id"]]] += ((x, y, w, h),)
     return boxes
+
+
+class _VisaRow(NamedTuple):
+    where: str
+    """File and line, for messages."""
+    columns: dict[str, str]
+
+
+def _visa_readers(folder: Path) -> dict[str, Callable[[], LabelledSet]]:
+    rows: dict[str, list[_VisaRow]] = {}
+    for row in _visa_rows(folder / _VISA_SPLIT):
+        rows.setdefault(row.columns["object"], []).append(row)
+    return {name: partial(_visa_set, folder, name, found) for name, found in rows.items()}
+
+
+def _visa_rows(path: Path) -> list[_VisaRow]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, restval="")
+            missing = [column for column in _VISA_COLUMNS if column not in (reader.fieldnames or ())]
+            if missing:
+                raise RequestError(f"{path}: has no column {missing[0]!r}; expected {', '.join(_VISA_COLUMNS)}")
+            rows = [_VisaRow(f"{path}, line {reader.line_num}", columns) for columns in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise RequestError(f"{path}: cannot be read as a table ({error}); put the file of the download back") from error
+    if not rows:
+        raise RequestError(f"{path}: names no picture; put the file of the download back")
+    for row in rows:
+        _require_known_words(row)
+    return rows
+
+
+def _require_known_words(row: _VisaRow) -> None:
+    for column, words in _VISA_WORDS.items():
+        found = row.columns[column]
+        if found not in words:
+            raise RequestError(f"{row.where}: {column} is {clean_name(found)!r}; expected {' or '.join(words)}")
+    # The name is printed, and may be given to --sets between commas.
+    if not re.fullmatch(r"[\w.-]+", row.columns["object"]):
+        shown = clean_name(row.columns["object"])
+        raise RequestError(f"{row.where}: object is {shown!r}; expected a name of letters, digits, _ . and -")
+    if row.columns["split"] == "train" and row.columns["label"] != "normal":
+        raise RequestError(f"{row.where}: an anomaly in the train split; expected normal pictures alone to learn from")
+
+
+def _visa_set(folder: Path, name: str, rows: list[_VisaRow]) -> LabelledSet:
+    train = tuple(_visa_file(folder, row, "image") for row in rows if row.columns["split"] == "train")
+    test = tuple(_visa_image(folder, row) for row in rows if row.columns["split"] == "test")
+    return LabelledSet(name, train, (), test)
+
+
+def _visa_image(folder: Path, row: _VisaRow) -> LabelledImage:
+    path = _visa_file(folder, row, "image")
+    anomalous = row.columns["label"] == "anomaly"
+    mask = _visa_file(folder, row, "mask") if anomalous and row.columns["mask"] else None
+    return LabelledImage(path, anomalous, mask)
+
+
+def _visa_file(folder: Path, row: _VisaRow, column: str) -> Path:
+    """A file that the table names; refused where it lies elsewhere, be it by `..` or by a link."""
+    given = row.columns[column]
+    path = folder / given
+    try:
+        inside, present = path.resolve().is_relative_to(folder.resolve()), path.is_file()
+    except (OSError, ValueError):  # A name that no file can have.
+        inside, present = True, False
+    if not inside:
+        raise RequestError(f"{row.where}: {column} {clean_name(given)!r} leads out of {folder}; give a path inside it")
+    if not present:
+        raise RequestError(
+            f"{row.where}: {column} {clean_name(given)!r} is not there; unpack the download again, "
+            "or name sets that are complete with --sets"
+        )
+    return path
+
+
+def _read_mask(path: Path) -> Mask:
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("L")) > 0
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise RequestError(f"{path}: cannot be read as a mask ({error}); unpack the download again") from error
 
 
 def _pictures(folder: Path) -> Iterable[Path]:

@@ -1,5 +1,6 @@
 """A benchmark's result as tables: lines for a terminal, Markdown for a file."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from rich import box
@@ -16,6 +17,24 @@ _COLUMNS = {
     "seconds_per_image": "s / image",
     "forward_ratio": "x forward",
 }
+
+_PROFILE = {
+    "preprocess_ms": "preprocess ms",
+    "forward_ms": "forward ms",
+    "patches_ms": "patches ms",
+    "memory_ms": "memory ms",
+    "map_ms": "map ms",
+}
+
+
+def tables_of(result: dict[str, Any], *, markdown: bool) -> list[Table]:
+    """All that there is to show of a benchmark, or of a few-shot benchmark."""
+    if "shots" in result["protocol"]:
+        return [few_shot_table(result, markdown=markdown)]
+    shown = [benchmark_table, false_alarm_table]
+    shown += [peer_table] if result["peers"] else []
+    shown += [template_table] if any(row["with_templates"] for row in result["sets"]) else []
+    return [table(result, markdown=markdown) for table in (*shown, profile_table)]
 
 
 def benchmark_table(result: dict[str, Any], *, markdown: bool) -> Table:
@@ -54,22 +73,72 @@ def peer_table(result: dict[str, Any], *, markdown: bool) -> Table:
     return table
 
 
+def template_table(result: dict[str, Any], *, markdown: bool) -> Table:
+    """Pixel AP over the pictures that come with a registered template, which the peers have no use for."""
+    names = list(result["peers"])
+    columns = ("set", "pictures", "anomalyst with templates", "without", *names)
+    table = _table("Registered templates: pixel AP", markdown, *columns)
+    for index, row in enumerate(result["sets"]):
+        if given := row["with_templates"]:
+            peers = [result["peers"][name]["sets"][index]["with_templates"] for name in names]
+            figures = [given["pixel_ap"], *(of["pixel_ap_without"] for of in (given, *peers))]
+            table.add_row(row["name"], str(given["pictures"]), *map(_figure, figures))
+    return table
+
+
+def profile_table(result: dict[str, Any], *, markdown: bool) -> Table:
+    """Where the time of an image goes, and what learning costs, both beside the backbone alone."""
+    columns = ("set", *_PROFILE.values(), "x forward", "enrolment x forward")
+    table = _table("Time of localising an image, medians by stage", markdown, *columns)
+    for row in result["sets"]:
+        profile = row["profile"]
+        stages = [f"{profile[key]:.1f}" for key in _PROFILE]
+        table.add_row(row["name"], *stages, _figure(row["forward_ratio"]), _figure(profile["enrolment_ratio"]))
+    return table
+
+
+def few_shot_table(result: dict[str, Any], *, markdown: bool) -> Table:
+    """Image AUROC and pixel AP of each detector, a line for each set and number of references."""
+    detectors = {"anomalyst": result, **result["peers"]}
+    table = _table(
+        "Few-shot, over draws of the references: image AUROC / pixel AP", markdown, "set", "shots", *detectors
+    )
+    rows = [[*found["sets"], found["macro"]] for found in detectors.values()]
+    for of_detectors in zip(*rows, strict=True):
+        for shots in result["protocol"]["shots"]:
+            cells = [row["shots"][str(shots)] for row in of_detectors]
+            table.add_row(of_detectors[0]["name"], str(shots), *map(_cell, cells))
+    return table
+
+
 def protocol_line(result: dict[str, Any]) -> str:
     protocol = result["protocol"]
+    areas, memory = _areas(result), f"{protocol['memory_patches']} memory patches"
+    if "shots" in protocol:
+        return (
+            f"Protocol: {protocol['backbone']}, {areas} input pixels, {memory}; references {protocol['references']}; "
+            f"mean ± {protocol['spread']}; all test pictures, scored at {protocol['scored_at']}."
+        )
     return (
-        f"Protocol: {protocol['backbone']}, {_areas(result)} input pixels, "
-        f"{protocol['memory_patches']} memory patches, seed {protocol['seed']}; "
+        f"Protocol: {protocol['backbone']}, {areas} input pixels, {memory}, seed {protocol['seed']}; "
         f"scored at {protocol['scored_at']}; AUPRO {protocol['aupro']}; "
         f"false alarm and miss at alpha {protocol['alphas'][0]:g}; "
-        f"time without decoding, {protocol['threads']} threads on {protocol['cores']} cores."
+        f"time without decoding, but enrolment with it, {protocol['threads']} threads on {protocol['cores']} cores."
     )
 
 
 def _areas(result: dict[str, Any]) -> str:
     """The input sizes that the sets were looked at with, and that of the peers."""
-    sizes = sorted({row["input_area"] for row in result["sets"]})
+    areas = sorted({tuple(looked["input_areas"]) for row in result["sets"] for looked in _looks(row)})
     peers = result["protocol"]["peers_input_area"]
-    return " or ".join(map(str, sizes)) + (f" (peers {peers})" if peers else "")
+    return (" or ".join(" + ".join(map(str, of_looks)) for of_looks in areas) or "-") + (
+        f" (peers {peers})" if peers else ""
+    )
+
+
+def _looks(row: dict[str, Any]) -> Iterable[dict[str, Any]]:
+    """A set is looked at once, or once a draw."""
+    return [draw for cell in row["shots"].values() if cell for draw in cell["draws"]] if "shots" in row else [row]
 
 
 def _table(title: str, markdown: bool, *columns: str) -> Table:
@@ -78,6 +147,15 @@ def _table(title: str, markdown: bool, *columns: str) -> Table:
 
 def _figures(row: dict[str, Any]) -> list[str]:
     return [_figure(row[key]) for key in _COLUMNS]
+
+
+def _cell(cell: dict[str, Any] | None) -> str:
+    return "-" if cell is None else f"{_spread(cell['image_auroc'])} / {_spread(cell['pixel_ap'])}"
+
+
+def _spread(figure: dict[str, float | None]) -> str:
+    deviation = figure["deviation"]
+    return _figure(figure["mean"]) + ("" if deviation is None else f" ± {deviation:.3f}")
 
 
 def _figure(value: float | None) -> str:

@@ -105,6 +105,9 @@ from .localization import (
     Progress as Progress,
 )
 from .localization import (
+    Template as Template,
+)
+from .localization import (
     blobs as blobs,
 )
 from .localization import (

@@ -75,6 +75,7 @@ def _localization(log: EvidenceLog, view: RenderedView) -> dict[str, Any] | None
                 "calibrated": calibrated,
                 "promise": shown.promise,
                 "count": shown.region_count,
+                "unlike": shown.unlike,
             }
     return None
 

@@ -64,6 +64,8 @@ class Localized(Frozen):
     """The highest peaks first; at most as many as are worth reporting."""
     region_count: int
     """All regions over threshold."""
+    unlike: tuple[str, ...] = ()
+    """In what way the view is unlike the references otherwise, so that its p-value says little."""
 
 
 class RegionMeasured(Frozen):

@@ -128,12 +128,14 @@ class Instruments:
         found = blobs(result.map, cut)
         regions = self._regions(view, found[:MAX_REGIONS])
         p_value = calibration.p_value(result.score)
+        unlike = _unlike(result, anomalous=p_value <= alpha)
         return {
             "summary": f"View {view.id}: anomaly score {result.score:.3f}, p-value {p_value:.4f} "
             f"({'at or below' if p_value <= alpha else 'above'} alpha {alpha:g}), "
             f"{len(found)} region(s) over threshold"
             + "".join(f"; {region.id} at {region.source_box.as_list()}, peak {region.peak:.2f}" for region in regions)
-            + f"; {learned.localizer.manifest.appearance.reason}",
+            + f"; {learned.localizer.manifest.appearance.reason}"
+            + "".join(f"; {sentence}" for sentence in unlike),
             "shown": Localized(
                 view=view.id,
                 score=result.score,
@@ -145,6 +147,7 @@ class Instruments:
                 heat=heat,
                 regions=regions,
                 region_count=len(found),
+                unlike=unlike,
             ),
             "artifacts": (heat, *(region.mask for region in regions)),
         }
@@ -333,6 +336,14 @@ def _unsuitable(part: dict[str, float]) -> tuple[str, ...]:
         return ()
     tone = "black" if part["brightness"] < 0.02 else "white" if part["brightness"] > 0.98 else "one even gray"
     return (f"The picture shows nothing: it is {tone} all over; check the camera, the light and the file.",)
+
+
+def _unlike(result: Localization, *, anomalous: bool) -> tuple[str, ...]:
+    """What speaks against trusting a p-value. An anomaly that was found is reason enough for a view to look strange."""
+    if anomalous or not result.unfamiliar:
+        return result.unlike
+    strange = "The picture as a whole resembles none of the references: check that it shows this product."
+    return (*result.unlike, strange)
 
 
 def _unseen(asset: Asset) -> tuple[str, ...]:

@@ -60,7 +60,9 @@ class LearnedProducts:
         Without `held_out`, half of `good` is held out for calibration when there are many, else each in turn.
         Every file is read before anything is written, so a damaged one leaves what was there untouched.
         """
-        settings = (settings or LocalizerSettings()).model_copy(update={"window": product.window})
+        settings = (settings or LocalizerSettings()).model_copy(
+            update={"window": product.window, "aligned": product.aligned}
+        )
         parts = _distinct([self._part(path, product) for path in good])
         known = {part.sha256 for part in parts}
         held = [
@@ -95,8 +97,9 @@ class LearnedProducts:
             localizer = Localizer.load(self._models / name)
         except FittedPartError as error:
             raise FittedPartError(f"product {name!r} cannot be inspected with: {error}") from error
-        if localizer.settings.window != product.window:
-            raise FittedPartError(f"product {name!r}: its window has changed since it was learned; enroll it again")
+        for field in ("window", "aligned"):
+            if getattr(localizer.settings, field) != getattr(product, field):
+                raise FittedPartError(f"product {name!r}: `{field}` has changed since it was learned; enroll it again")
         learned = {*localizer.manifest.memory_parts, *localizer.manifest.calibration_parts}
         normal = {sha for sha, reference in references.items() if reference.defect_type is None}
         if learned != normal or len(localizer.embeddings) != len(set(localizer.manifest.memory_parts)):

@@ -32,6 +32,7 @@ CASE: dict[str, Any] = {
         "alpha": 0.05,
         "calibrated": True,
         "promise": "p",
+        "unlike": [],
         "count": 0,
     },
     "regions": [],

@@ -61,6 +61,7 @@ def case(**changes: Any) -> dict[str, Any]:
             "alpha": 0.05,
             "calibrated": True,
             "promise": "p",
+            "unlike": [],
         },
         "regions": [region()],
         "rule_checks": [
@@ -158,6 +159,7 @@ def looks(p_value: float, *, calibrated: bool = True) -> dict[str, Any]:
         ({"localization": looks(0.4), "rule_checks": VIOLATED}, "anomalous"),
         ({"localization": None, "rule_checks": VIOLATED}, "unsure"),
         ({"localization": looks(0.01, calibrated=False)}, "unsure"),
+        ({"localization": {**looks(0.01), "unlike": ["The picture is darker."]}}, "unsure"),
         ({"localization": looks(0.4), "failures": [{"evidence": "e3", "reason": "r"}]}, "unsure"),
         ({"part": {**case()["part"], "unsuitable": ["It is black."]}}, "unsure"),
     ],

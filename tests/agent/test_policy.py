@@ -73,6 +73,7 @@ def verdict(*shown: Any, stopped: str = "", rules: tuple[str, ...] = ()) -> Deci
     return decide(log_of(*shown), 0.05, stopped, rules)
 
 
+DARKER = {"unlike": ("The picture is darker than every reference.",)}
 LOOKS_NORMAL, LOOKS_ODD = localized(0.4), localized(0.02)
 KEPT, BROKEN, UNKNOWN = rules("passed"), rules("violated"), rules("not_checked")
 SAYS_NORMAL, SAYS_ODD, SAYS_UNSURE = assessed("normal"), assessed("anomalous"), assessed("unsure")
@@ -108,6 +109,8 @@ SAYS_NORMAL, SAYS_ODD, SAYS_UNSURE = assessed("normal"), assessed("anomalous"), 
         ((views(), LOOKS_ODD, KEPT), "review"),
         ((views("a1", "It is black."), LOOKS_NORMAL, KEPT, SAYS_NORMAL), "review"),
         ((views("a1", "It is black."), LOOKS_ODD, BROKEN, SAYS_ODD), "review"),
+        ((views(), LOOKS_NORMAL.model_copy(update=DARKER), KEPT, SAYS_NORMAL), "review"),
+        ((views(), LOOKS_ODD.model_copy(update=DARKER), KEPT, SAYS_ODD), "review"),
         ((views(), LOOKS_NORMAL, KEPT, SAYS_NORMAL, Failed(reason="no answer")), "review"),
         ((views(), LOOKS_ODD, KEPT, SAYS_ODD, Failed(reason="no answer")), "review"),
         ((views(), localized(0.4, threshold=None), KEPT, SAYS_NORMAL), "review"),

@@ -1,6 +1,7 @@
 """The benchmark on small folders made here, and on a small piece of real data where it is present."""
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,9 +11,9 @@ from PIL import Image
 
 from agent.solar_cells import solar_cells, split_cells
 from evals.benchmark import run_benchmark
-from evals.datasets import read_sets
+from evals.judging import DETECTION
 from evals.simulated import write_plate, write_plates
-from evals.tables import peer_table
+from evals.tables import peer_table, template_table
 from knowledge import RequestError
 from tools import LocalizerSettings
 
@@ -50,6 +51,40 @@ def test_scratched_plates_are_told_from_good_ones(folder: Path) -> None:
     json.dumps(result)
 
 
+def test_the_same_pictures_laid_out_as_visa_give_the_same_figures(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder / "plates", tmp_path / "plates")
+    rows = ["object,split,label,image,mask"]
+    for path in sorted((tmp_path / "plates").glob("t*/*/*.png")):
+        split, kind = path.parts[-3:-1]
+        mask = "" if kind == "good" else f"plates/ground_truth/{kind}/{path.stem}_mask.png"
+        label = "anomaly" if mask else "normal"
+        rows.append(f"plates,{split},{label},{path.relative_to(tmp_path).as_posix()},{mask}")
+    (tmp_path / "split_csv").mkdir()
+    (tmp_path / "split_csv" / "1cls.csv").write_text("\n".join(rows))
+    settings = LocalizerSettings(areas=(96 * 128,))
+    mvtec, visa = (run_benchmark(str(source), [], settings, silent)["sets"][0] for source in (folder, tmp_path))
+    assert visa["pixel_ap"] > 0.5
+    for figure in ("name", "train", "test", *DETECTION, "rates"):
+        assert visa[figure] == mvtec[figure]
+
+
+def test_templates_are_used_where_pictures_bring_their_own(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder / "plates", tmp_path / "plates")
+    for seed in range(200, 203):
+        write_plate(tmp_path / "plates" / "reference" / "scratch" / f"{seed}.png", seed)
+    result = run_benchmark(str(tmp_path), [], LocalizerSettings(areas=(96 * 96,)), silent)
+    found = result["sets"][0]["with_templates"]
+    assert found["pictures"] == 3
+    # The template is the same plate without its scratch, so nothing else differs.
+    assert found["pixel_ap"] > found["pixel_ap_without"] + 0.05
+    assert template_table(result, markdown=True).row_count == 1
+
+
+def test_a_set_without_templates_says_so(folder: Path) -> None:
+    result = run_benchmark(str(folder), [], LocalizerSettings(areas=(96 * 96,)), silent)
+    assert result["sets"][0]["with_templates"] is None
+
+
 def test_a_set_without_masks_has_no_pixel_figures(folder: Path, tmp_path: Path) -> None:
     bare = tmp_path / "bare"
     write_plates(bare / "train" / "good", 4)
@@ -60,27 +95,6 @@ def test_a_set_without_masks_has_no_pixel_figures(folder: Path, tmp_path: Path) 
     assert plates["image_auroc"] == 1.0
     assert plates["false_alarm"] is None
     assert "at least 19" in plates["rates"][0]["promise"]
-
-
-def test_boxes_become_masks(tmp_path: Path) -> None:
-    write_plates(tmp_path / "s" / "train" / "good", 2)
-    part = write_plate(tmp_path / "s" / "test" / "mixed" / "a.png", 200, "scratch")
-    truth = tmp_path / "s" / "ground_truth" / "mixed" / "boxes_coco.json"
-    truth.parent.mkdir(parents=True)
-    boxes = {"images": [{"id": 7, "file_name": part.name}], "annotations": [{"image_id": 7, "bbox": [2, 3, 4, 5]}]}
-    truth.write_text(json.dumps(boxes))
-    image = read_sets(str(tmp_path), [], 0)[0].test[0]
-    mask = image.truth(96, 128)
-    assert mask is not None
-    assert mask.sum() == 20
-    assert mask[3:8, 2:6].all()
-
-
-def test_what_is_not_there_is_said(tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match="holds no set"):
-        read_sets(str(tmp_path), [], 0)
-    with pytest.raises(RequestError, match="no set 'nothing'"):
-        read_sets("solar_cells", ["nothing"], 0)
 
 
 def test_solar_cells_are_split_without_overlap_and_by_seed() -> None:
@@ -124,7 +138,7 @@ class Darkness:
 
 def test_a_peer_judges_the_same_parts_beside_us(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     peer = Darkness()
-    monkeypatch.setattr("evals.benchmark.load_peer", lambda name, area, seed: peer)
+    monkeypatch.setattr("evals.judging.load_peer", lambda name, area, seed: peer)
     result = run_benchmark(str(folder), [], LocalizerSettings(), silent, ["darkness"])
     ours, theirs = result["sets"][0], result["peers"]["darkness"]["sets"][0]
     assert peer.learned == theirs["train"] == ours["train"] == 24

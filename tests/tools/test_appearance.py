@@ -38,9 +38,18 @@ def test_one_photograph_among_drawings_makes_them_photographs() -> None:
     assert look_at([drawing()] * 3 + [photograph()]).kind == "photograph"
 
 
-def test_an_area_that_was_asked_for_stays() -> None:
-    assert look_at([drawing()], area=64 * 64).area == 64 * 64
-    assert look_at([drawing()]).area > look_at([photograph()]).area
+def test_areas_that_were_asked_for_stay() -> None:
+    assert look_at([drawing()], areas=(64 * 64,)).areas == (64 * 64,)
+
+
+@pytest.mark.parametrize("picture", [drawing(), photograph()])
+def test_a_second_look_is_closer(picture) -> None:
+    coarse, fine = look_at([picture]).areas
+    assert fine > coarse
+
+
+def test_drawings_are_looked_at_closer_than_photographs() -> None:
+    assert look_at([drawing()]).areas > look_at([photograph()]).areas
 
 
 @pytest.mark.parametrize(

@@ -22,15 +22,20 @@ from tools.localization import ConformalCalibration, Localizer, LocalizerSetting
 from tools.localization.anomaly_map import MapScale
 from tools.localization.appearance import Appearance
 from tools.localization.features import Features
-from tools.localization.localizer import FORMAT
+from tools.localization.imaging import Imaging, ImagingRange
+from tools.localization.manifest import FORMAT
 from tools.localization.memory import PatchMemory
+from tools.localization.normal import Normal
 from tools.localization.projection import Projection
 from tools.measuring import as_values
 
 GRAY = 51
 """0.2 of full white: what a normal part looks like all over."""
 
-PLAIN = Appearance(kind="photograph", area=64 * 64, components=None, whiten=False, reason="looked at by hand")
+ANY_IMAGING = ImagingRange(Imaging(*[-100.0] * 4), Imaging(*[100.0] * 4), None)
+"""No picture is unlike these references."""
+
+PLAIN = Appearance(kind="photograph", areas=(64 * 64,), components=None, whiten=False, reason="looked at by hand")
 
 
 class Brightness:
@@ -62,7 +67,7 @@ class Brightness:
 class Shelf:
     """One product, learned by hand: black and white are 0.2 and 0.8 away from the only patch in its memory."""
 
-    def __init__(self, folder: Path, product: Product, calibration: list[float]) -> None:
+    def __init__(self, folder: Path, product: Product, calibration: list[float], imaging: ImagingRange) -> None:
         path = folder / "reference.png"
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.full((64, 64, 3), GRAY, np.uint8)).save(path)
@@ -81,7 +86,8 @@ class Shelf:
         memory = PatchMemory(Projection(torch.zeros(1), torch.eye(1)), torch.tensor([[GRAY / 255]]))
         localizer = Localizer(
             self.backbone,
-            memory,
+            Normal((memory,)),
+            imaging,
             MapScale(0.0, 0.1),
             ConformalCalibration(calibration, "split"),
             np.ones((1, 1), np.float32),
@@ -102,7 +108,7 @@ class Bench:
         product = Product(name="part", description="d", unit="mm", pixel_size=0.5, rules=rules)
         calibration = options.get("calibration", [number / 39 for number in range(39)])
         self.store = ArtifactStore(home / "artifacts")
-        self.shelf = Shelf(home / "part", product, calibration)
+        self.shelf = Shelf(home / "part", product, calibration, options.get("imaging", ANY_IMAGING))
         shelf: Any = self.shelf
         self.instruments = Instruments(
             self.store, shelf, reasoner, remote=options.get("remote", False), limits=options.get("limits")
@@ -346,3 +352,18 @@ def test_nothing_can_be_compared_without_a_reference(bench) -> None:
     [region] = bench.look().regions
     with pytest.raises(ToolFailure, match="no normal reference"):
         bench.do("compare_with_reference", region.id)
+
+
+def test_a_picture_that_was_taken_otherwise_is_told_of(tmp_path) -> None:
+    bright = ImagingRange(Imaging(0.5, -100, -100, -100), Imaging(0.6, 100, 100, 100), None)
+    outcome = Bench(tmp_path, normal_part(), imaging=bright)
+    [sentence] = outcome.look().unlike
+    assert "darker than every reference" in sentence
+    assert sentence in outcome.state["evidence"][-1]["summary"]
+
+
+@pytest.mark.parametrize(("part", "told"), [(normal_part(), 1), (marked_part((48, 80)), 0)])
+def test_a_picture_of_something_else_is_told_of_where_no_anomaly_explains_it(tmp_path, part, told) -> None:
+    # A range that calls every picture strange: even a distance of 0 is more than twice the farthest.
+    strange = ANY_IMAGING._replace(farthest=-1.0)
+    assert len(Bench(tmp_path, part, imaging=strange).look().unlike) == told

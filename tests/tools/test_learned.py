@@ -12,7 +12,7 @@ from tools.assets import Window
 from tools.learned import LearnedProducts, window_of
 from tools.localization import LocalizerSettings
 
-SMALL = LocalizerSettings(area=64 * 64, memory_size=30)
+SMALL = LocalizerSettings(areas=(64 * 64,), memory_size=30)
 PART = Product(name="part", description="A painted part.", alpha=0.25)
 
 
@@ -76,7 +76,9 @@ def test_of_many_pictures_half_are_held_out(products, tmp_path, save) -> None:
         save(tmp_path / "many" / f"{number}.bmp", random.integers(0, 256, (16, 16, 3), dtype=np.uint8))
         for number in range(201)
     ]
-    manifest = products.learn(PART, many, settings=LocalizerSettings(area=32 * 32, memory_size=5)).localizer.manifest
+    manifest = products.learn(
+        PART, many, settings=LocalizerSettings(areas=(32 * 32,), memory_size=5)
+    ).localizer.manifest
     assert manifest.scheme == "split"
     assert len(manifest.memory_parts) == 101
     assert len(manifest.calibration_parts) == 100
@@ -215,7 +217,7 @@ def test_a_manifest_whose_settings_were_changed_is_refused(products, pictures, t
     products.learn(PART, pictures, settings=SMALL)
     path = tmp_path / "home" / "models" / "part" / "localizer.json"
     manifest = json.loads(path.read_text())
-    manifest["settings"]["area"] *= 4
+    manifest["settings"]["areas"][0] *= 4
     path.write_text(json.dumps(manifest))
     with pytest.raises(FittedPartError):
         products.get("part")
@@ -224,3 +226,12 @@ def test_a_manifest_whose_settings_were_changed_is_refused(products, pictures, t
 def test_a_window_is_known_where_the_product_gives_one() -> None:
     assert window_of(PART) is None
     assert window_of(PART.model_copy(update={"window": (100.0, 4000.0)})) == Window(low=100, high=4000)
+
+
+def test_a_product_declared_aligned_since_is_refused(products, pictures) -> None:
+    assert products.learn(PART, pictures, settings=SMALL).localizer.normal.template is None
+    aligned = PART.model_copy(update={"aligned": True})
+    products.catalog.write(aligned)
+    with pytest.raises(FittedPartError, match="aligned"):
+        products.get("part")
+    assert products.learn(aligned, pictures, settings=SMALL).localizer.normal.template is not None

@@ -17,12 +17,17 @@ from tools.localization import ConformalCalibration, Localizer, LocalizerSetting
 from tools.localization.anomaly_map import MapScale
 from tools.localization.appearance import Appearance
 from tools.localization.features import Features
-from tools.localization.localizer import FORMAT
+from tools.localization.imaging import Imaging, ImagingRange
+from tools.localization.manifest import FORMAT
 from tools.localization.memory import PatchMemory
+from tools.localization.normal import Normal
 from tools.localization.projection import Projection
 
-SMALL = LocalizerSettings(area=96 * 96, memory_size=60)
-PLAIN = Appearance(kind="photograph", area=96 * 96, components=None, whiten=False, reason="by hand")
+SMALL = LocalizerSettings(areas=(96 * 96,), memory_size=60)
+ANY_IMAGING = ImagingRange(Imaging(*[-100.0] * 4), Imaging(*[100.0] * 4), None)
+"""No picture is unlike these references."""
+
+PLAIN = Appearance(kind="photograph", areas=(96 * 96,), components=None, whiten=False, reason="by hand")
 
 
 class Brightness:
@@ -65,7 +70,13 @@ def by_hand(weight: float = 1.0) -> Localizer:
     memory = PatchMemory(Projection(torch.zeros(1), torch.eye(1)), torch.zeros(1, 1))
     calibration = ConformalCalibration([0.1, 0.2, 0.3], "split")
     return Localizer(
-        Brightness(weight), memory, MapScale(0.0, 0.5), calibration, np.zeros((1, 1), np.float32), manifest
+        Brightness(weight),
+        Normal((memory,)),
+        ANY_IMAGING,
+        MapScale(0.0, 0.5),
+        calibration,
+        np.zeros((1, 1), np.float32),
+        manifest,
     )
 
 
@@ -224,7 +235,7 @@ def test_a_part_identical_to_identical_references_is_not_unusual(plate) -> None:
     p_values = []
     for picture in (plate(seed) for seed in range(4)):
         copies = [Part(f"sha{number}", lambda picture=picture: picture) for number in range(3)]
-        localizer = fit_localizer(copies, settings=LocalizerSettings(area=128 * 128))
+        localizer = fit_localizer(copies, settings=LocalizerSettings(areas=(128 * 128,)))
         p_values.append(localizer.calibration.p_value(localizer.localize(picture).score))
     assert p_values == [1.0] * 4
 

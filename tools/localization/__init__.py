@@ -3,15 +3,10 @@
 from tools.localization.anomaly_map import Blob, blobs, heat_overlay
 from tools.localization.backbones import DEFAULT_BACKBONE, Backbone, load_backbone
 from tools.localization.calibration import ConformalCalibration, Promise
-from tools.localization.localizer import (
-    Localization,
-    Localizer,
-    LocalizerSettings,
-    Manifest,
-    Part,
-    Progress,
-    fit_localizer,
-)
+from tools.localization.fitting import Part, Progress, fit_localizer
+from tools.localization.localizer import Localization, Localizer
+from tools.localization.manifest import LocalizerSettings, Manifest
+from tools.localization.template import Template
 from tools.localization.weights import fetch_weights
 
 __all__ = [
@@ -26,6 +21,7 @@ __all__ = [
     "Part",
     "Progress",
     "Promise",
+    "Template",
     "blobs",
     "fetch_weights",
     "fit_localizer",

@@ -40,6 +40,11 @@ def to_view(grid: Tensor, height: int, width: int) -> AnomalyMap:
     return np.ascontiguousarray(scaled[0, 0].numpy(), dtype=np.float32)
 
 
+def scaled_to_view(grid: Tensor, scale: MapScale, height: int, width: int) -> AnomalyMap:
+    """(h, w) distances -> (height, width) float32 in units of the scale."""
+    return to_view((grid - scale.median) / scale.deviation, height, width)
+
+
 class Blob(NamedTuple):
     """A connected area of a map over threshold."""
 

@@ -22,12 +22,15 @@ _CONTRAST = 128
 """Grey values between the two levels of a drawing, at least."""
 
 
+Area = Annotated[int, Field(ge=32 * 32)]
+
+
 class Appearance(Frozen):
     """How a product is looked at, and why."""
 
     kind: Literal["photograph", "drawing"]
-    area: Annotated[int, Field(ge=32 * 32)]
-    """Pixels of the network's input; the aspect ratio is kept."""
+    areas: Annotated[tuple[Area, ...], Field(min_length=1)]
+    """Pixels of the network's input at each look, coarse first; the aspect ratio is kept."""
     components: int | None
     """Principal axes of the patch features that count; all where None."""
     whiten: bool
@@ -35,16 +38,19 @@ class Appearance(Frozen):
 
 
 class _Look(NamedTuple):
-    area: int
+    areas: tuple[int, ...]
     components: int | None
     whiten: bool
 
 
-_LOOKS = {"photograph": _Look(320 * 320, 64, False), "drawing": _Look(480 * 480, None, True)}
+_LOOKS = {
+    "photograph": _Look((224 * 224, 480 * 480), 64, False),
+    "drawing": _Look((480 * 480, 640 * 640), None, True),
+}
 
 
-def look_at(references: Iterable[Pixels], area: int | None = None) -> Appearance:
-    """Choose from (H, W, 3) RGB references how a product is looked at; a given `area` stays as it is.
+def look_at(references: Iterable[Pixels], areas: tuple[int, ...] | None = None) -> Appearance:
+    """Choose from (H, W, 3) RGB references how a product is looked at; given `areas` stay as they are.
 
     A product of two flat grey levels (a line scan made binary, a print, a silhouette) is a drawing: only its edges say
     anything, so they are looked at closer, and every axis of the features counts the same. Anything else is a photograph.
@@ -54,7 +60,7 @@ def look_at(references: Iterable[Pixels], area: int | None = None) -> Appearance
     look = _LOOKS[kind]
     return Appearance(
         kind=kind,
-        area=area or look.area,
+        areas=areas or look.areas,
         components=look.components,
         whiten=look.whiten,
         reason=f"looked at as a {kind}: {share:.0%} of the references' pixels lie on two flat grey levels "

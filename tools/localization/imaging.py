@@ -1,0 +1,130 @@
+"""Was this picture taken as the references were? Where it was not, a calibration on them says nothing of it."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+
+from tools.localization.template import Grey
+
+_SHARPNESS_AREA = 256 * 256
+"""Sharpness is judged at this many pixels, so that noise of single pixels does not count as sharp."""
+
+_FEWEST = 5
+"""References from which it is known how much normal pictures differ from each other as a whole."""
+
+_FAR = 2.0
+"""Times the largest distance between a reference and its nearest fellow."""
+
+
+class Imaging(NamedTuple):
+    """How a picture was taken."""
+
+    brightness: float
+    """Mean, 0 .. 1."""
+    sharpness: float
+    """Natural logarithm of the Laplacian's standard deviation."""
+    pixels: float
+    """Natural logarithm of how many there are."""
+    aspect: float
+    """Natural logarithm of width / height."""
+
+    @classmethod
+    def of(cls, picture: Grey, height: int, width: int) -> "Imaging":
+        """Of a grey picture (see `template.grey`) of a view with that `height` and `width`."""
+        edges = ndimage.laplace(_reduced(picture))
+        return cls(
+            float(picture.mean()),
+            math.log(float(edges.std()) + 1e-4),
+            math.log(height * width),
+            math.log(width / height),
+        )
+
+
+class _Trait(NamedTuple):
+    """What is said of a picture that lies outside of the references."""
+
+    slack: float
+    """How far outside it must lie at least, in units of the trait."""
+    below: str
+    above: str
+    advice: str
+
+    def said(self, value: float, low: float, high: float) -> str | None:
+        """A sentence where the value lies outside of low .. high by more than their distance and by more than the slack."""
+        beyond = max(high - low, self.slack)
+        if low - beyond <= value <= high + beyond:
+            return None
+        return f"The picture {self.below if value < low else self.above} than every reference: {self.advice}."
+
+
+_TRAITS = (
+    _Trait(0.1, "is darker", "is brighter", "check light and exposure"),
+    _Trait(math.log(2), "is less sharp", "is sharper or noisier", "check focus, motion and compression"),
+    _Trait(math.log(2), "has far fewer pixels", "has far more pixels", "take it as they were taken"),
+    _Trait(math.log(1.25), "is narrower", "is wider", "check how it was cut"),
+)
+"""Of the fields of `Imaging`, in their order."""
+
+
+class ImagingRange(NamedTuple):
+    """How the references of a product were taken."""
+
+    lowest: Imaging
+    highest: Imaging
+    farthest: float | None
+    """Largest cosine distance between a reference and its nearest fellow; `None` where there are too few to know."""
+
+    @classmethod
+    def fit(cls, references: Sequence[Imaging], embeddings: NDArray[np.float32]) -> "ImagingRange":
+        """From one reference or more, and the (N, D) embeddings of those that are remembered."""
+        values = np.array(references)
+        return cls.of_bounds([values.min(axis=0).tolist(), values.max(axis=0).tolist()], embeddings)
+
+    @classmethod
+    def of_bounds(cls, bounds: Sequence[Sequence[float]], embeddings: NDArray[np.float32]) -> "ImagingRange":
+        """From the lowest and the highest value of each trait."""
+        lowest, highest = bounds
+        return cls(Imaging(*lowest), Imaging(*highest), _farthest(embeddings))
+
+    def unlike(self, picture: Imaging) -> tuple[str, ...]:
+        """A sentence for each way in which a picture was taken otherwise than all references."""
+        return tuple(
+            sentence
+            for trait, value, low, high in zip(_TRAITS, picture, self.lowest, self.highest, strict=True)
+            if (sentence := trait.said(value, low, high))
+        )
+
+    def unfamiliar(self, distance: float) -> bool:
+        """True where a picture as a whole is farther from its nearest reference than references are from each other."""
+        return self.farthest is not None and distance > _FAR * self.farthest
+
+
+def nearest_distance(embedding: NDArray[np.float32], embeddings: NDArray[np.float32]) -> float:
+    """Cosine distance of a (D,) embedding to the nearest of (N, D)."""
+    return 1.0 - float((_unit(embeddings) @ _unit(embedding)).max())
+
+
+def _farthest(embeddings: NDArray[np.float32]) -> float | None:
+    if len(embeddings) < _FEWEST:
+        return None
+    similarity = _unit(embeddings) @ _unit(embeddings).T
+    np.fill_diagonal(similarity, -1.0)
+    return max(0.0, 1.0 - float(similarity.max(axis=1).min()))
+
+
+def _unit(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+    lengths = np.linalg.norm(embeddings, axis=-1, keepdims=True)
+    unit: NDArray[np.float32] = embeddings / np.maximum(lengths, 1e-12)
+    return unit
+
+
+def _reduced(picture: Grey) -> Grey:
+    height, width = picture.shape
+    scale = min(1.0, (_SHARPNESS_AREA / picture.size) ** 0.5)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX), np.float32)

@@ -1,0 +1,68 @@
+"""Looks: a picture seen at one input size or more, coarse first, each against its own memory of normal patches."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tools.localization.anomaly_map import smooth
+from tools.localization.backbones import Backbone
+from tools.localization.features import Features, as_patches, join
+from tools.localization.memory import PatchMemory
+from tools.localization.template import Grey, grey
+
+Pixels = NDArray[np.uint8]
+
+
+class Seen(NamedTuple):
+    """What the backbone says of one picture."""
+
+    patches: tuple[Tensor, ...]
+    """(C, h, w) of each look, coarse first."""
+    embedding: Tensor
+    """(D,), of the first look."""
+    grey: Grey
+    """For the comparison with a template."""
+    height: int
+    """Of the picture, in pixels."""
+    width: int
+
+
+def see(backbone: Backbone, pixels: Pixels, areas: Sequence[int]) -> Seen:
+    """Look at (H, W, 3) RGB once for each of the input `areas`."""
+    found = [backbone.forward(backbone.preprocess(pixels, area)[None]) for area in areas]
+    patches = tuple(patches_of(backbone, features)[0] for features in found)
+    return Seen(patches, found[0].embeddings[0], grey(pixels), *pixels.shape[:2])
+
+
+def patches_of(backbone: Backbone, features: Features) -> Tensor:
+    """(B, C, h, w): the layers that the memory of normal patches joins."""
+    return join(tuple(features.layers[index] for index in backbone.memory_layers), backbone.neighbourhood)
+
+
+def distance_map(memories: Sequence[PatchMemory], seen: Seen) -> Tensor:
+    """(h, w) of the finest look: how far from normal each place is, as all looks together say.
+
+    The looks' distances are multiplied (their geometric mean is taken): a coarse look knows what belongs where and is
+    vague about the place, a fine one is sharp and starts at every speck, and only what both find odd stands out. The
+    coarse map is so the attention with which the closer look is read, on the scale of the product, never of a picture.
+    """
+    grids = [_distances(memory, patches) for memory, patches in zip(memories, seen.patches, strict=True)]
+    finest = max((grid.shape for grid in grids), key=lambda shape: shape.numel())
+    return torch.stack([_resized(grid, finest) for grid in grids]).log().mean(0).exp()
+
+
+def _distances(memory: PatchMemory, patches: Tensor) -> Tensor:
+    """(C, h, w) patches -> (h, w), never 0, so that one look alone cannot veto the others."""
+    distances = memory.distances(as_patches(patches[None])).reshape(1, *patches.shape[1:])
+    return smooth(distances)[0].clamp_min(1e-6)
+
+
+def _resized(grid: Tensor, size: torch.Size) -> Tensor:
+    if grid.shape == size:
+        return grid
+    return F.interpolate(grid[None, None], size=size, mode="bilinear", align_corners=False)[0, 0]

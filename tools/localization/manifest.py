@@ -1,0 +1,83 @@
+"""What fitted parts of a product belong to, and how they were learned."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, Field, ValidationError
+
+from knowledge import FittedPartError, Frozen
+from tools.localization.appearance import Appearance, Area
+from tools.localization.backbones import DEFAULT_BACKBONE
+from tools.localization.calibration import Scheme
+
+FORMAT = 3
+"""Raised whenever fitted parts of an older program would give other maps."""
+
+MANIFEST_FILE = "localizer.json"
+
+
+class LocalizerSettings(Frozen):
+    """What decides the maps besides the references."""
+
+    backbone: str = DEFAULT_BACKBONE
+    weights: str | None = None
+    """A checkpoint file for the backbone, where it is not to have its published weights."""
+    areas: tuple[Area, ...] | None = None
+    """Pixels of the network's input at each look, coarse first; chosen from the references where None."""
+    memory_size: Annotated[int, Field(ge=1)] = 1000
+    """Patches that are remembered at each look."""
+    seed: int = 0
+    folds: Annotated[int, Field(ge=2)] = 5
+    """Folds of cross-validation where too few normal parts are given to hold some out for good."""
+    aligned: bool = False
+    """Parts lie in the same place on every picture, so that what differs from the references there is odd."""
+    window: tuple[float, float] | None = None
+    """Counts that were black and white on 16-bit pictures, where the product fixes them."""
+
+
+class Manifest(Frozen):
+    """What fitted parts belong to; they are refused where this does not match."""
+
+    format: int
+    settings: LocalizerSettings
+    appearance: Appearance
+    """How the product is looked at, as its references suggested, with the reason."""
+    backbone_sha256: str
+    memory_parts: tuple[str, ...]
+    """sha256 of each reference in the memory."""
+    calibration_parts: tuple[str, ...]
+    """sha256 of each normal part that was held out."""
+    scheme: Scheme
+    tensors_sha256: str
+
+    def without_hash(self) -> str:
+        """JSON to be kept with the tensors, which cannot hold their own hash."""
+        return self.model_copy(update={"tensors_sha256": ""}).model_dump_json()
+
+
+class _Version(BaseModel):
+    """All that manifests of every version have in common."""
+
+    format: int
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of fitted parts; raises `FittedPartError` when there is none that this program can use."""
+    content = read_part(folder / MANIFEST_FILE)
+    try:
+        version = _Version.model_validate_json(content).format
+        if version != FORMAT:
+            raise FittedPartError(f"{folder}: learned by another version of this program; enroll the product again")
+        return Manifest.model_validate_json(content)
+    except ValidationError as error:
+        raise FittedPartError(f"{folder}: {MANIFEST_FILE} is damaged; enroll the product again") from error
+
+
+def read_part(path: Path) -> bytes:
+    """A file of fitted parts; raises `FittedPartError` where it is not there or cannot be read."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise FittedPartError(f"{path.parent}: nothing has been learned here yet; enroll the product first") from error
+    except OSError as error:
+        raise FittedPartError(f"{path} cannot be read ({error.strerror or error})") from error

@@ -1,0 +1,66 @@
+"""What the normal parts of a product look like: memories of their patches, and a template where they are aligned."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from tools.localization.appearance import Appearance
+from tools.localization.features import as_patches
+from tools.localization.looks import Seen, distance_map
+from tools.localization.manifest import LocalizerSettings
+from tools.localization.memory import PatchMemory
+from tools.localization.projection import Projection
+from tools.localization.template import Template
+
+
+class Normal(NamedTuple):
+    """Learned from normal parts."""
+
+    memories: tuple[PatchMemory, ...]
+    """One for each look."""
+    template: Template | None = None
+    """Of all references, where parts lie in the same place on every picture."""
+
+    @classmethod
+    def fit(cls, parts: Sequence[Seen], settings: LocalizerSettings, appearance: Appearance) -> "Normal":
+        memories = tuple(
+            PatchMemory.fit(
+                torch.cat([as_patches(seen.patches[look][None]) for seen in parts]),
+                settings.memory_size,
+                settings.seed,
+                components=appearance.components,
+                whiten=appearance.whiten,
+            )
+            for look in range(len(appearance.areas))
+        )
+        return cls(memories, Template.fit(seen.grey for seen in parts) if settings.aligned else None)
+
+    def distances(self, seen: Seen, template: Template | None = None) -> Tensor:
+        """(h, w): how far from normal each place is; a `template` of this very view takes the place of the own one."""
+        distances = distance_map(self.memories, seen)
+        template = template or self.template
+        return distances if template is None else template.raised(distances, seen.grey)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """To be saved."""
+        found = {}
+        for look, memory in enumerate(self.memories):
+            found[f"mean.{look}"] = memory.projection.mean
+            found[f"projection.{look}"] = memory.projection.matrix
+            found[f"patches.{look}"] = memory.patches.contiguous()
+        if self.template is not None:
+            found |= {f"template.{key}": torch.from_numpy(value) for key, value in self.template._asdict().items()}
+        return found
+
+    @classmethod
+    def of_tensors(cls, tensors: Mapping[str, Tensor], looks: int, *, aligned: bool) -> "Normal":
+        """What was saved; raises `KeyError` where something is missing."""
+        memories = tuple(
+            PatchMemory(Projection(tensors[f"mean.{look}"], tensors[f"projection.{look}"]), tensors[f"patches.{look}"])
+            for look in range(looks)
+        )
+        if not aligned:
+            return cls(memories)
+        return cls(memories, Template(tensors["template.lowest"].numpy(), tensors["template.highest"].numpy()))
