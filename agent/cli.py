@@ -40,6 +40,9 @@ ProductName = Annotated[
 Alpha = Annotated[
     float | None, typer.Option(envvar="ANOMALYST_ALPHA", help="Accepted false-alarm rate; by default the product's.")
 ]
+Backbone = Annotated[str, typer.Option(help="Name of the backbone.")]
+Weights = Annotated[str | None, typer.Option(help="Checkpoint file of the backbone.")]
+Prompts = Annotated[str, typer.Option(help="shipped (or this home's own, once adapted), none, or a file.")]
 ReportFolder = Annotated[
     Path | None, typer.Option(envvar="ANOMALYST_OUT", help="Folder for the reports; by default under ANOMALYST_HOME.")
 ]
@@ -72,15 +75,20 @@ def enroll(
     good: Annotated[Path, typer.Option("--good", help="Folder with pictures of normal parts.")],
     held_out: Annotated[Path | None, typer.Option(help="Folder with other normal parts, to calibrate on.")] = None,
     spec: Annotated[Path | None, typer.Option(help="product.yaml with what experts know.")] = None,
+    backbone: Backbone = "efficientnet_lite0",
+    weights: Weights = None,
+    prompts: Prompts = "shipped",
     as_json: AsJson = False,
 ) -> None:
     """Learn a product from pictures of normal parts."""
     from agent.enrolment import enrol, summary
     from agent.terminal import progress_bars
+    from tools import LocalizerSettings
 
     inspector = _inspector()
+    settings = LocalizerSettings(backbone=backbone, weights=weights, prompts=prompts)
     with progress_bars() as progress:
-        learned = enrol(inspector, name, good, held_out, spec, progress)
+        learned = enrol(inspector, name, good, held_out, spec, settings, progress)
     facts = summary(learned)
     if as_json:
         typer.echo(json.dumps(facts))
@@ -88,6 +96,38 @@ def enroll(
     typer.echo(f"learned {name}: {facts['references']} references; {facts['appearance']}; {facts['promise']}")
     if not facts["promised"]:
         typer.echo("inspections of this product end in review until it is enrolled with more normal parts", err=True)
+
+
+@app.command()
+def adapt(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[PRODUCT]...", help="Known products; all by default.")
+    ] = None,
+    backbone: Backbone = "efficientnet_lite0",
+    weights: Weights = None,
+    pictures: Annotated[int, typer.Option(min=5, help="Pictures with a synthetic anomaly, of each product.")] = 40,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of learning.")] = 600,
+    seed: Annotated[int, typer.Option(help="Draws parts, anomalies and first values.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Learn from synthetic anomalies on all products what an anomaly looks like; used when a product is enrolled next."""
+    from agent.enrolment import adaptation_summary
+    from agent.terminal import progress_bars
+    from tools import AdaptationSettings, LocalizerSettings
+
+    inspector = _inspector()
+    localizer = LocalizerSettings(backbone=backbone, weights=weights)
+    with progress_bars() as progress:
+        adapted, path = inspector.products.adapt(
+            names or [], localizer, AdaptationSettings(pictures, steps, seed), progress
+        )
+    facts = adaptation_summary(adapted, path)
+    if as_json:
+        typer.echo(json.dumps(facts))
+        return
+    kinds = ", ".join(f"{kind} {auroc:.3f}" for kind, auroc in facts["held_out_auroc"].items())
+    typer.echo(f"learned on {', '.join(facts['products'])}; patches of pictures not learned from, AUROC: {kinds}")
+    typer.echo(f"{path}; enroll products again to use it", err=True)
 
 
 @app.command()

@@ -5,16 +5,24 @@ from typing import Any
 
 from agent.inspection import Inspector
 from knowledge import AnomalystError, AssetError, Catalog, Product, ProductError, read_product
-from tools import LearnedProduct, LearnedProducts, Progress
+from tools import Adapted, LearnedProduct, LearnedProducts, LocalizerSettings, Progress
 
 
 def enrol(
-    inspector: Inspector, name: str, good: Path, held_out: Path | None, spec: Path | None, progress: Progress
+    inspector: Inspector,
+    name: str,
+    good: Path,
+    held_out: Path | None,
+    spec: Path | None,
+    settings: LocalizerSettings,
+    progress: Progress,
 ) -> LearnedProduct:
     """Learn `name` from the pictures in `good`, with what `spec` or the catalog says of it."""
     product = _product(inspector.products.catalog, name, spec)
     pictures = _pictures(good)
-    return inspector.enroll(product, pictures, _pictures(held_out) if held_out else None, progress=progress)
+    return inspector.enroll(
+        product, pictures, _pictures(held_out) if held_out else None, settings=settings, progress=progress
+    )
 
 
 def summary(learned: LearnedProduct) -> dict[str, Any]:
@@ -32,6 +40,17 @@ def summary(learned: LearnedProduct) -> dict[str, Any]:
         "promised": promise.kept,
         "promise": promise.sentence,
         "rules": len(learned.product.rules),
+    }
+
+
+def adaptation_summary(adapted: Adapted, path: Path) -> dict[str, Any]:
+    """What was learned by adapting, in plain values."""
+    manifest = adapted.manifest
+    return {
+        "file": str(path),
+        "backbone": manifest.backbone,
+        "products": [product.name for product in manifest.products],
+        "held_out_auroc": manifest.held_out_auroc,
     }
 
 

@@ -16,6 +16,7 @@ def bench(
     sets: Annotated[str, typer.Option(help="Names of sets, with commas; by default all.")] = "",
     backbone: Annotated[str, typer.Option(help="Name of the backbone.")] = "efficientnet_lite0",
     weights: Annotated[str | None, typer.Option(help="Checkpoint file of the backbone.")] = None,
+    prompts: Annotated[str, typer.Option(help="shipped, none, or a file of prompts.")] = "shipped",
     seed: Annotated[int, typer.Option(help="Draws splits and memories.")] = 0,
     peers: Annotated[
         str, typer.Option(help="Peers to run as well, with commas: patchcore, padim (see `make peers`).")
@@ -24,19 +25,25 @@ def bench(
         str, typer.Option(help="Learn from so few references instead, such as 1,2,4; no false alarms then.")
     ] = "",
     draws: Annotated[int, typer.Option(help="With --shots: how often the references are drawn.")] = 3,
+    ablate: Annotated[
+        bool, typer.Option("--ablate", help="What each part of the localiser is worth instead; many minutes.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
 ) -> None:
     """Measure detection, localisation, false alarms and speed on folders of labelled parts."""
     from agent import progress_bars, results
+    from evals.ablation import run_ablation
     from evals.benchmark import run_benchmark
     from evals.few_shot import parse_shots, run_few_shot
     from evals.tables import protocol_line, tables_of
     from tools import LocalizerSettings
 
     wanted, rivals = ([name for name in given.split(",") if name] for given in (sets, peers))
-    settings = LocalizerSettings(backbone=backbone, weights=weights, seed=seed)
+    settings = LocalizerSettings(backbone=backbone, weights=weights, prompts=prompts, seed=seed)
     with progress_bars() as progress:
-        if shots:
+        if ablate:
+            result = run_ablation(source, wanted, settings, progress)
+        elif shots:
             result = run_few_shot(source, wanted, settings, progress, parse_shots(shots), draws, rivals)
         else:
             result = run_benchmark(source, wanted, settings, progress, rivals)

@@ -81,7 +81,7 @@ def _stage_seconds(localizer: Localizer, pixels: Pixels) -> dict[str, float]:
     laps = _Laps()
     observed = copy.copy(localizer)
     network = {"preprocess": ("preprocess", "preprocess"), "forward": ("forward", "forward")}
-    nearest = {"distances": ("patches", "memory")}
+    nearest = {"nearest": ("patches", "memory")}
     observed.backbone = cast(Any, _Observed(localizer.backbone, laps, network))
     memories = tuple(_Observed(memory, laps, nearest) for memory in localizer.normal.memories)
     observed.normal = localizer.normal._replace(memories=cast(Any, memories))

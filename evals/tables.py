@@ -29,6 +29,8 @@ _PROFILE = {
 
 def tables_of(result: dict[str, Any], *, markdown: bool) -> list[Table]:
     """All that there is to show of a benchmark, or of a few-shot benchmark."""
+    if "variants" in result:
+        return [ablation_table(result, markdown=markdown)]
     if "shots" in result["protocol"]:
         return [few_shot_table(result, markdown=markdown)]
     shown = [benchmark_table, false_alarm_table]
@@ -86,6 +88,15 @@ def template_table(result: dict[str, Any], *, markdown: bool) -> Table:
     return table
 
 
+def ablation_table(result: dict[str, Any], *, markdown: bool) -> Table:
+    """A line a variant, averages over the sets."""
+    columns = ("image_auroc", "pixel_ap", "pixel_auroc", "aupro")
+    table = _table("Ablation", markdown, "variant", *(_COLUMNS[key] for key in columns))
+    for row in result["variants"]:
+        table.add_row(row["name"], *(_figure(row["macro"][key]) for key in columns))
+    return table
+
+
 def profile_table(result: dict[str, Any], *, markdown: bool) -> Table:
     """Where the time of an image goes, and what learning costs, both beside the backbone alone."""
     columns = ("set", *_PROFILE.values(), "x forward", "enrolment x forward")
@@ -113,6 +124,12 @@ def few_shot_table(result: dict[str, Any], *, markdown: bool) -> Table:
 
 def protocol_line(result: dict[str, Any]) -> str:
     protocol = result["protocol"]
+    if "variants" in result:
+        return (
+            f"Protocol: {protocol['backbone']}, {protocol['memory_patches']} memory patches, seed {protocol['seed']}; "
+            f"prompts learned on {protocol['pictures']} pictures of each set; macro over {len(result['variants'][0]['sets'])} "
+            f"sets; scored at {protocol['scored_at']}; AUPRO {protocol['aupro']}."
+        )
     areas, memory = _areas(result), f"{protocol['memory_patches']} memory patches"
     if "shots" in protocol:
         return (

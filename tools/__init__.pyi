@@ -90,6 +90,18 @@ from .localization import (
     DEFAULT_BACKBONE as DEFAULT_BACKBONE,
 )
 from .localization import (
+    AdaptationSettings as AdaptationSettings,
+)
+from .localization import (
+    Adapted as Adapted,
+)
+from .localization import (
+    Appearance as Appearance,
+)
+from .localization import (
+    Backbone as Backbone,
+)
+from .localization import (
     Localization as Localization,
 )
 from .localization import (
@@ -99,16 +111,37 @@ from .localization import (
     LocalizerSettings as LocalizerSettings,
 )
 from .localization import (
+    Nearest as Nearest,
+)
+from .localization import (
+    Normal as Normal,
+)
+from .localization import (
+    NormalProduct as NormalProduct,
+)
+from .localization import (
     Part as Part,
+)
+from .localization import (
+    PatchMemory as PatchMemory,
 )
 from .localization import (
     Progress as Progress,
 )
 from .localization import (
+    Seen as Seen,
+)
+from .localization import (
     Template as Template,
 )
 from .localization import (
+    adapt as adapt,
+)
+from .localization import (
     blobs as blobs,
+)
+from .localization import (
+    bring_to_scale as bring_to_scale,
 )
 from .localization import (
     fetch_weights as fetch_weights,
@@ -121,6 +154,12 @@ from .localization import (
 )
 from .localization import (
     load_backbone as load_backbone,
+)
+from .localization import (
+    look_at as look_at,
+)
+from .localization import (
+    see as see,
 )
 from .measuring import (
     Measurement as Measurement,

@@ -135,7 +135,7 @@ class Instruments:
             f"{len(found)} region(s) over threshold"
             + "".join(f"; {region.id} at {region.source_box.as_list()}, peak {region.peak:.2f}" for region in regions)
             + f"; {learned.localizer.manifest.appearance.reason}"
-            + "".join(f"; {sentence}" for sentence in unlike),
+            + "".join(f"; {sentence}" for sentence in (*unlike, *learned.localizer.backbone.notes)),
             "shown": Localized(
                 view=view.id,
                 score=result.score,

@@ -11,7 +11,20 @@ from numpy.typing import NDArray
 
 from knowledge import Catalog, FittedPartError, Product, ProductError, ReferenceImage, ReferenceIndex
 from tools.assets import Limits, Window, load_image
-from tools.localization import Localizer, LocalizerSettings, Part, Progress, fit_localizer
+from tools.localization import (
+    SHIPPED,
+    AdaptationSettings,
+    Adapted,
+    Localizer,
+    LocalizerSettings,
+    NormalProduct,
+    Part,
+    Progress,
+    adapt,
+    file_name,
+    fit_localizer,
+    load_backbone,
+)
 
 _SPLIT_FROM = 200
 """From so many normal parts on, half of them are held out for calibration; below, they are held out in turn."""
@@ -35,6 +48,7 @@ class LearnedProducts:
     def __init__(self, home: Path, limits: Limits | None = None) -> None:
         self.catalog = Catalog(home / "catalog")
         self._models = home / "models"
+        self._prompts = home / "prompts"
         self._limits = limits or Limits()
         self._cache: dict[str, tuple[object, LearnedProduct]] = {}
         self._lock = threading.Lock()
@@ -60,9 +74,7 @@ class LearnedProducts:
         Without `held_out`, half of `good` is held out for calibration when there are many, else each in turn.
         Every file is read before anything is written, so a damaged one leaves what was there untouched.
         """
-        settings = (settings or LocalizerSettings()).model_copy(
-            update={"window": product.window, "aligned": product.aligned}
-        )
+        settings = self._settings(product, settings or LocalizerSettings())
         parts = _distinct([self._part(path, product) for path in good])
         known = {part.sha256 for part in parts}
         held = [
@@ -80,6 +92,39 @@ class LearnedProducts:
         self.catalog.set_references(product.name, [part.path for part in (*parts, *held)])
         localizer.save(self._models / product.name)
         return self.get(product.name)
+
+    def adapt(
+        self,
+        names: Sequence[str] = (),
+        localizer: LocalizerSettings | None = None,
+        settings: AdaptationSettings | None = None,
+        progress: Progress = lambda what, done, total: None,
+    ) -> tuple[Adapted, Path]:
+        """Learn prompts on the normal references of products, all where none are named; used from the next `learn` on.
+
+        What was worked out before it was interrupted is kept beside them, and not worked out again.
+        """
+        localizer = localizer or LocalizerSettings()
+        products = [
+            NormalProduct(name, self._references(self.catalog.load(name))) for name in names or self.catalog.names()
+        ]
+        backbone = load_backbone(localizer.backbone, localizer.weights)
+        settings = settings or AdaptationSettings()
+        adapted = adapt(products, backbone, localizer, settings, self._prompts / "cache", progress)
+        path = self._prompts / file_name(backbone.name)
+        adapted.save(path)
+        return adapted, path
+
+    def _references(self, product: Product) -> list[Part]:
+        folder = self.catalog.folder(product.name)
+        normal = [each for each in self.catalog.references(product.name) if each.defect_type is None]
+        return [self._part(folder / each.path, product).part for each in normal]
+
+    def _settings(self, product: Product, settings: LocalizerSettings) -> LocalizerSettings:
+        """With what the product says of itself, and with the prompts of this home rather than those that are shipped."""
+        adapted = self._prompts / file_name(settings.backbone)
+        own = {"prompts": str(adapted)} if settings.prompts == SHIPPED and adapted.is_file() else {}
+        return settings.model_copy(update={"window": product.window, "aligned": product.aligned, **own})
 
     def _known_as(self, product: Product) -> bool:
         """True when the home says the same already: an expert's own file keeps its comments and its layout."""

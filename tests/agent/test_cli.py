@@ -166,6 +166,19 @@ def test_too_few_references_end_in_review_with_the_number_that_is_missing(run, p
     assert any("at least 19 held-out normal parts, there are 5" in reason for reason in reasons)
 
 
+def test_adapting_says_what_it_learned_on_and_where_it_is_kept(run, plate, save, tmp_path) -> None:
+    assert run("adapt").code == 3
+    for seed in range(5):
+        save(tmp_path / "few" / f"{seed}.png", plate(seed))
+    run("enroll", "few", "--good", tmp_path / "few")
+    outcome = run("adapt", "few", "--pictures", "5", "--steps", "2", "--json")
+    assert outcome.code == 0
+    facts = json.loads(outcome.out)
+    assert facts["products"] == ["few"]
+    assert Path(facts["file"]).is_file()
+    assert "5/5" in outcome.err
+
+
 def test_a_home_that_cannot_be_written_is_said_in_one_sentence(run, plate, save, tmp_path, monkeypatch) -> None:
     blocker = tmp_path / "file"
     blocker.touch()
@@ -188,6 +201,9 @@ def test_a_home_that_cannot_be_written_is_said_in_one_sentence(run, plate, save,
         ("inspect", "a.png", "b.png", "--product", "plate", "--thread", "t"),
         ("enroll", "UPPER", "--good", "."),
         ("enroll", "plate", "--good", "nowhere"),
+        ("enroll", "plate", "--good", ".", "--backbone", "nonsense"),
+        ("adapt", "nonsense"),
+        ("adapt", "plate", "--steps", "0"),
         ("bench", "nowhere"),
     ],
 )
@@ -225,7 +241,7 @@ def test_enroll_with_a_spec_that_is_broken_names_file_field_and_expectation(run,
 
 def test_help_lists_every_command(run) -> None:
     help_text = run("--help").out
-    for command in ("demo", "enroll", "inspect", "products", "schema", "doctor", "bench"):
+    for command in ("demo", "enroll", "adapt", "inspect", "products", "schema", "doctor", "bench"):
         assert f"\n  {command} " in help_text
 
 

@@ -54,7 +54,7 @@ class Memory:
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
 
-    def distances(self, patches: torch.Tensor) -> torch.Tensor:
+    def nearest(self, patches: torch.Tensor) -> torch.Tensor:
         self.clock.work(MS["memory"])
         return patches
 
@@ -73,7 +73,7 @@ class Localizer:
         for area, memory in zip(self.areas, self.normal.memories, strict=True):
             features = self.backbone.forward(self.backbone.preprocess(pixels, area)[None])
             self.clock.work(MS["patches"])
-            memory.distances(features)
+            memory.nearest(features)
         self.clock.work(MS["map"] + next(self.slow))
 
 

@@ -83,7 +83,7 @@ class Shelf:
             tensors_sha256="1",
         )
         self.backbone = Brightness()
-        memory = PatchMemory(Projection(torch.zeros(1), torch.eye(1)), torch.tensor([[GRAY / 255]]))
+        memory = PatchMemory(Projection(torch.zeros(1), torch.eye(1)), *[torch.tensor([[GRAY / 255]])] * 2)
         localizer = Localizer(
             self.backbone,
             Normal((memory,)),
@@ -367,3 +367,9 @@ def test_a_picture_of_something_else_is_told_of_where_no_anomaly_explains_it(tmp
     # A range that calls every picture strange: even a distance of 0 is more than twice the farthest.
     strange = ANY_IMAGING._replace(farthest=-1.0)
     assert len(Bench(tmp_path, part, imaging=strange).look().unlike) == told
+
+
+def test_what_became_of_the_work_where_memory_ran_out_is_told(bench) -> None:
+    bench.shelf.backbone.notes = ["The GPU's memory ran out: the CPU was used."]
+    bench.look()
+    assert "the CPU was used" in bench.state["evidence"][-1]["summary"]

@@ -10,7 +10,7 @@ from PIL import Image
 from knowledge import AssetError, FittedPartError, Product, ProductError
 from tools.assets import Window
 from tools.learned import LearnedProducts, window_of
-from tools.localization import LocalizerSettings
+from tools.localization import AdaptationSettings, LocalizerSettings
 
 SMALL = LocalizerSettings(areas=(64 * 64,), memory_size=30)
 PART = Product(name="part", description="A painted part.", alpha=0.25)
@@ -235,3 +235,15 @@ def test_a_product_declared_aligned_since_is_refused(products, pictures) -> None
     with pytest.raises(FittedPartError, match="aligned"):
         products.get("part")
     assert products.learn(aligned, pictures, settings=SMALL).localizer.normal.template is not None
+
+
+def test_prompts_adapted_in_a_home_are_used_for_what_is_learned_there_next(products, pictures, tmp_path) -> None:
+    shipped = products.learn(PART, pictures, settings=SMALL).localizer.manifest
+    adapted, path = products.adapt(["part"], SMALL, AdaptationSettings(pictures=5, steps=2))
+    assert path.is_relative_to(tmp_path / "home")
+    assert [product.name for product in adapted.manifest.products] == ["part"]
+    own = products.learn(PART, pictures, settings=SMALL).localizer.manifest
+    assert own.settings.prompts == str(path)
+    assert own.prompts_sha256 != shipped.prompts_sha256
+    none = SMALL.model_copy(update={"prompts": "none"})
+    assert products.learn(PART, pictures, settings=none).localizer.manifest.prompts_sha256 is None

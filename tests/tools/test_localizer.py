@@ -67,7 +67,7 @@ def by_hand(weight: float = 1.0) -> Localizer:
         scheme="split",
         tensors_sha256="",
     )
-    memory = PatchMemory(Projection(torch.zeros(1), torch.eye(1)), torch.zeros(1, 1))
+    memory = PatchMemory(Projection(torch.zeros(1), torch.eye(1)), torch.zeros(1, 1), torch.zeros(1, 1))
     calibration = ConformalCalibration([0.1, 0.2, 0.3], "split")
     return Localizer(
         Brightness(weight),
@@ -212,11 +212,12 @@ def test_parts_held_out_are_what_is_calibrated_on(plate) -> None:
 
 
 def test_without_held_out_parts_each_is_scored_by_a_memory_that_has_not_seen_it(plate) -> None:
-    both = fit_localizer(parts(plate, range(2)), settings=SMALL)
+    alone = SMALL.model_copy(update={"prompts": "none"})
+    both = fit_localizer(parts(plate, range(2)), settings=alone)
     assert both.calibration.scheme == "cross"
     assert both.manifest.calibration_parts == both.manifest.memory_parts
     # A lone reference gives its map in plain distances, so the scores of two can be worked out from two lone ones.
-    lone = [fit_localizer(parts(plate, range(seed, seed + 1)), settings=SMALL) for seed in range(2)]
+    lone = [fit_localizer(parts(plate, range(seed, seed + 1)), settings=alone) for seed in range(2)]
     plain = [lone[1].localize(plate(0)).score, lone[0].localize(plate(1)).score]
     expected = sorted((score - both.scale.median) / both.scale.deviation for score in plain)
     np.testing.assert_allclose(both.calibration.scores, expected, rtol=1e-4)

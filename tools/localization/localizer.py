@@ -127,7 +127,7 @@ class Localizer:
             embeddings = tensors["embeddings"].numpy()
             return cls(
                 backbone,
-                Normal.of_tensors(tensors, len(manifest.appearance.areas), aligned=manifest.settings.aligned),
+                Normal.of_tensors(tensors, len(manifest.appearance.areas)),
                 ImagingRange.of_bounds(tensors["imaging"].tolist(), embeddings),
                 maps.MapScale(*tensors["scale"].tolist()),
                 ConformalCalibration(tensors["calibration"].tolist(), manifest.scheme),

@@ -9,10 +9,8 @@ import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tools.localization.anomaly_map import smooth
 from tools.localization.backbones import Backbone
-from tools.localization.features import Features, as_patches, join
-from tools.localization.memory import PatchMemory
+from tools.localization.features import Features, join
 from tools.localization.template import Grey, grey
 
 Pixels = NDArray[np.uint8]
@@ -44,22 +42,10 @@ def patches_of(backbone: Backbone, features: Features) -> Tensor:
     return join(tuple(features.layers[index] for index in backbone.memory_layers), backbone.neighbourhood)
 
 
-def distance_map(memories: Sequence[PatchMemory], seen: Seen) -> Tensor:
-    """(h, w) of the finest look: how far from normal each place is, as all looks together say.
-
-    The looks' distances are multiplied (their geometric mean is taken): a coarse look knows what belongs where and is
-    vague about the place, a fine one is sharp and starts at every speck, and only what both find odd stands out. The
-    coarse map is so the attention with which the closer look is read, on the scale of the product, never of a picture.
-    """
-    grids = [_distances(memory, patches) for memory, patches in zip(memories, seen.patches, strict=True)]
+def on_finest_grid(grids: Sequence[Tensor]) -> Tensor:
+    """(h, w) of each look -> (L, h, w), all on the finest grid among them."""
     finest = max((grid.shape for grid in grids), key=lambda shape: shape.numel())
-    return torch.stack([_resized(grid, finest) for grid in grids]).log().mean(0).exp()
-
-
-def _distances(memory: PatchMemory, patches: Tensor) -> Tensor:
-    """(C, h, w) patches -> (h, w), never 0, so that one look alone cannot veto the others."""
-    distances = memory.distances(as_patches(patches[None])).reshape(1, *patches.shape[1:])
-    return smooth(distances)[0].clamp_min(1e-6)
+    return torch.stack([_resized(grid, finest) for grid in grids])
 
 
 def _resized(grid: Tensor, size: torch.Size) -> Tensor:

@@ -29,6 +29,8 @@ class LocalizerSettings(Frozen):
     seed: int = 0
     folds: Annotated[int, Field(ge=2)] = 5
     """Folds of cross-validation where too few normal parts are given to hold some out for good."""
+    prompts: str = "shipped"
+    """`shipped` for those that come with the package, where there are any for the backbone; `none`; or a file."""
     aligned: bool = False
     """Parts lie in the same place on every picture, so that what differs from the references there is odd."""
     window: tuple[float, float] | None = None
@@ -43,6 +45,8 @@ class Manifest(Frozen):
     appearance: Appearance
     """How the product is looked at, as its references suggested, with the reason."""
     backbone_sha256: str
+    prompts_sha256: str | None = None
+    """Of the prompts that were used, if any."""
     memory_parts: tuple[str, ...]
     """sha256 of each reference in the memory."""
     calibration_parts: tuple[str, ...]

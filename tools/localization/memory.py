@@ -1,5 +1,7 @@
 """A memory of normal patches: the distance to the nearest one says how unlike the references a patch is."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -14,13 +16,23 @@ _PROJECTION = 64
 _CHUNK = 8192
 
 
+class Nearest(NamedTuple):
+    """The memory patch that is nearest to each of N patches."""
+
+    distances: Tensor
+    """(N,) Euclidean, after projection."""
+    indices: Tensor
+    """(N,) int64"""
+
+
 class PatchMemory:
     """Projected patches of normal parts; distances to them are exact."""
 
-    def __init__(self, projection: Projection, patches: Tensor) -> None:
-        """`patches` (M, D) float32, already projected."""
+    def __init__(self, projection: Projection, patches: Tensor, sources: Tensor) -> None:
+        """`patches` (M, D) float32 are the `sources` (M, C) float32, projected."""
         self.projection = projection
         self.patches = patches
+        self.sources = sources
         self._half_squares = patches.square().sum(1) / 2
 
     @classmethod
@@ -34,18 +46,20 @@ class PatchMemory:
         candidates = patches[torch.randperm(len(patches), generator=generator)[:_CANDIDATES]]
         projection = Projection.fit(candidates, components, whiten=whiten)
         projected = projection(candidates)
-        return cls(projection, projected[_k_center(projected, size, generator)])
+        chosen = _k_center(projected, size, generator)
+        return cls(projection, projected[chosen], candidates[chosen])
 
-    def distances(self, patches: Tensor) -> Tensor:
-        """(N, C) patch features -> (N,) Euclidean distance to the nearest memory patch, after projection."""
-        return torch.cat([self._nearest(chunk) for chunk in patches.split(_CHUNK)])
+    def nearest(self, patches: Tensor) -> Nearest:
+        """The nearest memory patch of each of (N, C) patch features."""
+        found = [self._nearest(chunk) for chunk in patches.split(_CHUNK)]
+        return Nearest(torch.cat([each.distances for each in found]), torch.cat([each.indices for each in found]))
 
-    def _nearest(self, patches: Tensor) -> Tensor:
+    def _nearest(self, patches: Tensor) -> Nearest:
         projected = self.projection(patches)
         # argmin |q - m|^2 = argmax (q m - |m|^2 / 2): one matrix product. The distance itself is then taken directly:
         # as a difference of large squares it would be noise where a patch is nearly in the memory.
         nearest = torch.addmm(self._half_squares, projected, self.patches.T, beta=-1.0).argmax(1)
-        return (projected - self.patches[nearest]).square().sum(1).sqrt_()
+        return Nearest((projected - self.patches[nearest]).square().sum(1).sqrt_(), nearest)
 
 
 def _k_center(points: Tensor, count: int, generator: torch.Generator) -> Tensor:

@@ -7,11 +7,13 @@ import torch
 from torch import Tensor
 
 from tools.localization.appearance import Appearance
+from tools.localization.differences import Difference, together
 from tools.localization.features import as_patches
-from tools.localization.looks import Seen, distance_map
+from tools.localization.looks import Seen
 from tools.localization.manifest import LocalizerSettings
 from tools.localization.memory import PatchMemory
 from tools.localization.projection import Projection
+from tools.localization.prompted import Prompted
 from tools.localization.template import Template
 
 
@@ -22,9 +24,11 @@ class Normal(NamedTuple):
     """One for each look."""
     template: Template | None = None
     """Of all references, where parts lie in the same place on every picture."""
+    prompted: Prompted | None = None
 
     @classmethod
     def fit(cls, parts: Sequence[Seen], settings: LocalizerSettings, appearance: Appearance) -> "Normal":
+        """Without prompts, whose scale takes parts that the memories do not hold."""
         memories = tuple(
             PatchMemory.fit(
                 torch.cat([as_patches(seen.patches[look][None]) for seen in parts]),
@@ -37,9 +41,19 @@ class Normal(NamedTuple):
         )
         return cls(memories, Template.fit(seen.grey for seen in parts) if settings.aligned else None)
 
+    def differences(self, seen: Seen) -> tuple[Difference, ...]:
+        """From the nearest normal patches, one for each look."""
+        return tuple(Difference.of(*pair) for pair in zip(seen.patches, self.memories, strict=True))
+
     def distances(self, seen: Seen, template: Template | None = None) -> Tensor:
-        """(h, w): how far from normal each place is; a `template` of this very view takes the place of the own one."""
-        distances = distance_map(self.memories, seen)
+        """(h, w) of the finest look: how far from normal each place is, by the looks, the prompts and the template.
+
+        A `template` of this very view takes the place of the product's own.
+        """
+        differences = self.differences(seen)
+        distances = together(differences)
+        if self.prompted is not None:
+            distances = distances * self.prompted.factors(differences)
         template = template or self.template
         return distances if template is None else template.raised(distances, seen.grey)
 
@@ -50,17 +64,23 @@ class Normal(NamedTuple):
             found[f"mean.{look}"] = memory.projection.mean
             found[f"projection.{look}"] = memory.projection.matrix
             found[f"patches.{look}"] = memory.patches.contiguous()
+            found[f"sources.{look}"] = memory.sources.contiguous()
         if self.template is not None:
             found |= {f"template.{key}": torch.from_numpy(value) for key, value in self.template._asdict().items()}
-        return found
+        return found | ({} if self.prompted is None else self.prompted.tensors())
 
     @classmethod
-    def of_tensors(cls, tensors: Mapping[str, Tensor], looks: int, *, aligned: bool) -> "Normal":
-        """What was saved; raises `KeyError` where something is missing."""
+    def of_tensors(cls, tensors: Mapping[str, Tensor], looks: int) -> "Normal":
+        """What was saved; raises `KeyError` where something is missing, `ValueError` where shapes do not agree."""
         memories = tuple(
-            PatchMemory(Projection(tensors[f"mean.{look}"], tensors[f"projection.{look}"]), tensors[f"patches.{look}"])
+            PatchMemory(
+                Projection(tensors[f"mean.{look}"], tensors[f"projection.{look}"]),
+                tensors[f"patches.{look}"],
+                tensors[f"sources.{look}"],
+            )
             for look in range(looks)
         )
-        if not aligned:
-            return cls(memories)
-        return cls(memories, Template(tensors["template.lowest"].numpy(), tensors["template.highest"].numpy()))
+        template = None
+        if "template.lowest" in tensors:
+            template = Template(tensors["template.lowest"].numpy(), tensors["template.highest"].numpy())
+        return cls(memories, template, Prompted.of_tensors(tensors, looks) if "strength" in tensors else None)

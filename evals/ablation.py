@@ -1,0 +1,205 @@
+"""Ablation: what each part of the localiser is worth, on the same pictures, seen once."""
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from evals.datasets import LabelledSet, read_sets
+from evals.judging import DETECTION, averages, detection, judge_each, parts_of, protocol, watched
+from tools import (
+    AdaptationSettings,
+    Adapted,
+    Appearance,
+    Backbone,
+    LocalizerSettings,
+    Nearest,
+    Normal,
+    NormalProduct,
+    Part,
+    PatchMemory,
+    Progress,
+    Seen,
+    adapt,
+    bring_to_scale,
+    load_backbone,
+    look_at,
+    see,
+)
+
+KINDS: Mapping[str, tuple[str, ...]] = {
+    "Perlin noise with foreign textures": ("foreign_texture",),
+    "CutPaste and scar": ("cut_paste", "scar"),
+    "blended patches": ("blended",),
+    "no foreign texture": ("warped", "blurred", "brighter", "missing"),
+}
+"""Groups of synthetic anomalies from which prompts are learned alone."""
+
+_ALL_KINDS = "all kinds"
+_PICTURES = 20
+"""With synthetic anomalies, of each set."""
+
+Change = Callable[[Seen], Seen]
+
+
+class Variant(NamedTuple):
+    """One way to build the localiser."""
+
+    name: str
+    prompts: str = ""
+    """The kinds of anomalies its prompts were learned from; without prompts where empty."""
+    change: Change = lambda seen: seen
+    """What is left of the looks."""
+    shuffled: bool = False
+    """True where the first look's distances are dealt out to its places by chance."""
+    whiten: bool | None = None
+    """As the appearance says where None."""
+
+
+def run_ablation(source: str, names: list[str], settings: LocalizerSettings, progress: Progress) -> dict[str, Any]:
+    """Every variant on every set; the prompts are learned on the normal parts of these sets, without a defect."""
+    sets = read_sets(source, names, settings.seed)
+    backbone = load_backbone(settings.backbone, settings.weights)
+    prompts = _prompts_by_kinds(sets, backbone, settings, progress)
+    variants = _variants(backbone)
+    found: dict[str, list[dict[str, Any]]] = {variant.name: [] for variant in variants}
+    for labelled in sets:
+        pictures = _Pictures.of(labelled, backbone, settings, progress)
+        for variant in variants:
+            progress(f"variants on {labelled.name}", len(found[variant.name]), len(variants))
+            figures = _figures(variant, pictures, labelled, settings, prompts)
+            found[variant.name].append({"name": labelled.name, **figures})
+    rows = [{"name": name, "sets": of, "macro": averages(of, DETECTION)} for name, of in found.items()]
+    return {"protocol": {**protocol(settings, ()), "pictures": _PICTURES}, "variants": rows}
+
+
+def _variants(backbone: Backbone) -> list[Variant]:
+    return [
+        Variant("two looks and prompts", _ALL_KINDS),
+        Variant("two looks"),
+        Variant("first look alone", change=_look(0)),
+        Variant("second look alone", change=_look(1)),
+        Variant("shuffled first look with the second", shuffled=True),
+        *(Variant(f"two looks, layer {index + 1} alone", change=_layer(backbone, index)) for index in (0, 1)),
+        Variant("two looks, every product whitened", whiten=True),
+        Variant("two looks, no product whitened", whiten=False),
+        *(Variant(f"two looks and prompts from {name}", name) for name in KINDS),
+    ]
+
+
+def _prompts_by_kinds(
+    sets: Sequence[LabelledSet], backbone: Backbone, settings: LocalizerSettings, progress: Progress
+) -> dict[str, Adapted]:
+    products = [NormalProduct(labelled.name, parts_of(labelled.train)) for labelled in sets]
+    every = tuple(kind for kinds in KINDS.values() for kind in kinds)
+    found = {}
+    with tempfile.TemporaryDirectory() as cache:
+        for name, kinds in {_ALL_KINDS: every, **KINDS}.items():
+            chosen = AdaptationSettings(_PICTURES, seed=settings.seed, kinds=kinds)
+            found[name] = adapt(products, backbone, settings, chosen, Path(cache), progress)
+    return found
+
+
+class _Pictures(NamedTuple):
+    """All pictures of a set as the backbone sees them."""
+
+    train: list[Seen]
+    held_out: list[Seen]
+    test: list[Seen]
+    appearance: Appearance
+
+    @classmethod
+    def of(
+        cls, labelled: LabelledSet, backbone: Backbone, settings: LocalizerSettings, progress: Progress
+    ) -> "_Pictures":
+        parts = [parts_of(paths) for paths in (labelled.train, labelled.held_out, [t.path for t in labelled.test])]
+        appearance = look_at((part.pixels() for part in parts[0][:8]), settings.areas)
+
+        def seen(part: Part) -> Seen:
+            return see(backbone, part.pixels(), appearance.areas)
+
+        train, held_out, test = (
+            [seen(part) for part in watched(of, f"seeing {labelled.name}", progress)] for of in parts
+        )
+        return cls(train, held_out, test, appearance)
+
+
+def _figures(
+    variant: Variant,
+    pictures: _Pictures,
+    labelled: LabelledSet,
+    settings: LocalizerSettings,
+    prompts: Mapping[str, Adapted],
+) -> dict[str, float | None]:
+    train, held_out, test = (
+        [variant.change(seen) for seen in of] for of in (pictures.train, pictures.held_out, pictures.test)
+    )
+    appearance = pictures.appearance.model_copy(
+        update={
+            "areas": pictures.appearance.areas[: len(test[0].patches)],
+            **({} if variant.whiten is None else _whitened(variant.whiten)),
+        }
+    )
+    normal = Normal.fit(train, settings, appearance)
+    if variant.prompts:
+        others, apart = _apart(train, held_out, settings, appearance, normal)
+        normal = normal._replace(prompted=bring_to_scale(prompts[variant.prompts].prompts, others, apart))
+    if variant.shuffled:
+        first, *others_ = normal.memories
+        normal = normal._replace(memories=(cast(PatchMemory, _Shuffled(first, settings.seed)), *others_))
+    waiting = iter(test)
+
+    def judge(pixels: NDArray[np.uint8]) -> tuple[float, NDArray[np.float32]]:
+        distances = normal.distances(next(waiting))
+        return float(distances.max()), _sized(distances, pixels)
+
+    return detection(list(judge_each(judge, labelled.test)))
+
+
+def _apart(
+    train: list[Seen], held_out: list[Seen], settings: LocalizerSettings, appearance: Appearance, normal: Normal
+) -> tuple[list[Normal], list[Seen]]:
+    """Parts that are held out, and what was learned without them: of the other half, where none were held out for good."""
+    if held_out:
+        return [normal] * len(held_out), held_out
+    return [Normal.fit(train[::2], settings, appearance)] * len(train[1::2]), train[1::2]
+
+
+def _whitened(whiten: bool) -> dict[str, Any]:
+    return {"whiten": whiten, "components": None if whiten else 64}
+
+
+def _look(number: int) -> Change:
+    return lambda seen: seen._replace(patches=(seen.patches[number],))
+
+
+def _layer(backbone: Backbone, index: int) -> Change:
+    """One of the layers that the memory joins, by its channels."""
+    probe = backbone.forward(backbone.preprocess(np.zeros((64, 64, 3), np.uint8), 64 * 64)[None])
+    widths = [probe.layers[layer].shape[1] for layer in backbone.memory_layers]
+    channels = slice(sum(widths[:index]), sum(widths[: index + 1]))
+    return lambda seen: seen._replace(patches=tuple(patches[channels] for patches in seen.patches))
+
+
+class _Shuffled:
+    """A memory whose distances are right, at wrong places."""
+
+    def __init__(self, memory: PatchMemory, seed: int) -> None:
+        self.sources = memory.sources
+        self._memory = memory
+        self._generator = torch.Generator().manual_seed(seed)
+
+    def nearest(self, patches: Tensor) -> Nearest:
+        distances, indices = self._memory.nearest(patches)
+        return Nearest(distances[torch.randperm(len(distances), generator=self._generator)], indices)
+
+
+def _sized(distances: Tensor, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    grid = torch.nn.functional.interpolate(distances[None, None], size=pixels.shape[:2], mode="bilinear")
+    found: NDArray[np.float32] = grid[0, 0].numpy()
+    return found

@@ -1,0 +1,65 @@
+"""Ablation on small plates: every variant is measured, and differs where it should."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from evals import ablation
+from evals.ablation import run_ablation
+from evals.simulated import write_plate, write_plates
+from evals.tables import protocol_line, tables_of
+from tools import LocalizerSettings, Nearest
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    plates = tmp_path_factory.mktemp("sets") / "plates"
+    write_plates(plates / "train" / "good", 8)
+    write_plates(plates / "test" / "good", 3, first_seed=100)
+    for seed in range(200, 203):
+        write_plate(plates / "test" / "scratch" / f"{seed}.png", seed, "scratch")
+        mask = np.zeros((96, 128), np.uint8)
+        mask[17:37, 51:110] = 255
+        truth = plates / "ground_truth" / "scratch" / f"{seed}_mask.png"
+        truth.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(mask).save(truth)
+    settings = LocalizerSettings(areas=(64 * 64, 96 * 96), memory_size=40)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ablation, "_PICTURES", 5)
+        return run_ablation(str(plates.parent), [], settings, lambda what, done, total: None)
+
+
+def test_every_variant_has_its_figures(result) -> None:
+    assert len(result["variants"]) == 13
+    assert len({row["name"] for row in result["variants"]}) == 13
+    assert all(row["macro"]["pixel_ap"] is not None for row in result["variants"])
+    json.dumps(result)
+
+
+def test_variants_are_not_the_same_thing_under_other_names(result) -> None:
+    figures = [row["macro"]["pixel_ap"] for row in result["variants"]]
+    # Plates are photographs, so that "no product whitened" is what they have anyway.
+    assert len(set(figures)) >= 12
+    by_name = {row["name"]: row["macro"] for row in result["variants"]}
+    assert by_name["two looks"] == by_name["two looks, no product whitened"]
+
+
+def test_the_table_has_a_line_for_each_variant(result) -> None:
+    [table] = tables_of(result, markdown=True)
+    assert table.row_count == 13
+    assert "1 sets" in protocol_line(result)
+
+
+def test_a_shuffled_memory_gives_the_same_distances_at_other_places() -> None:
+    class Memory:
+        sources = torch.zeros(3, 1)
+
+        def nearest(self, patches: torch.Tensor) -> Nearest:
+            return Nearest(torch.arange(50.0), torch.zeros(50, dtype=torch.int64))
+
+    shuffled = ablation._Shuffled(Memory(), seed=0).nearest(torch.zeros(50, 1)).distances
+    assert not torch.equal(shuffled, torch.arange(50.0))
+    assert torch.equal(shuffled.sort().values, torch.arange(50.0))

@@ -1,0 +1,182 @@
+"""Adaptation: prompts learned on synthetic anomalies, kept on disk, and used by a localiser."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from knowledge import FittedPartError
+from tools.localization import Localizer, LocalizerSettings, Part, fit_localizer, load_backbone
+from tools.localization.adaptation import AdaptationSettings, NormalProduct, adapt
+from tools.localization.adapted import Adapted, file_name, read_prompts
+from tools.localization.prompts import Prompts
+
+SMALL = LocalizerSettings(areas=(96 * 96, 128 * 128), memory_size=60)
+SHORT = AdaptationSettings(pictures=10, steps=60)
+
+
+def product(name: str, plate: Callable[..., np.ndarray], first: int, count: int = 8) -> NormalProduct:
+    seeds = range(first, first + count)
+    return NormalProduct(name, [Part(f"{name}{seed}", lambda seed=seed: plate(seed)) for seed in seeds])
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def products(plate) -> list[NormalProduct]:
+    return [product("plates", plate, 0), product("others", plate, 40)]
+
+
+@pytest.fixture(scope="module")
+def adapted(products, cache) -> Adapted:
+    return adapt(products, load_backbone(), SMALL, SHORT, cache)
+
+
+def test_what_was_changed_is_told_from_what_was_not_on_pictures_not_learned_from(adapted) -> None:
+    assert [of.name for of in adapted.manifest.products] == ["plates", "others"]
+    assert adapted.manifest.held_out_auroc
+    assert np.mean(list(adapted.manifest.held_out_auroc.values())) > 0.8
+
+
+def test_the_same_seed_gives_the_same_prompts_with_a_cache_and_without(adapted, products, cache, tmp_path) -> None:
+    told: list[str] = []
+    again = adapt(products, load_backbone(), SMALL, SHORT, cache, lambda what, done, total: told.append(what))
+    assert all(torch.equal(a, b) for a, b in zip(again.prompts, adapted.prompts, strict=True))
+    assert set(told) == {"learning prompts"}, "patches that are in the cache are not worked out again"
+    anew = adapt(products, load_backbone(), SMALL, SHORT, tmp_path)
+    assert all(torch.equal(a, b) for a, b in zip(anew.prompts, adapted.prompts, strict=True))
+
+
+def test_an_interrupted_adaptation_goes_on_where_it_was(adapted, products, tmp_path) -> None:
+    class Killed(Exception):
+        pass
+
+    def kill(what: str, done: int, total: int) -> None:
+        if what == "anomalies on others" and done == 5:
+            raise Killed
+
+    with pytest.raises(Killed):
+        adapt(products, load_backbone(), SMALL, SHORT, tmp_path, kill)
+    told: list[str] = []
+    finished = adapt(products, load_backbone(), SMALL, SHORT, tmp_path, lambda what, done, total: told.append(what))
+    assert "anomalies on plates" not in told
+    assert "anomalies on others" in told
+    assert all(torch.equal(a, b) for a, b in zip(finished.prompts, adapted.prompts, strict=True))
+
+
+def test_a_damaged_cache_is_worked_out_again(adapted, products, cache, tmp_path) -> None:
+    for path in cache.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes()[:100])
+    again = adapt(products, load_backbone(), SMALL, SHORT, tmp_path)
+    assert all(torch.equal(a, b) for a, b in zip(again.prompts, adapted.prompts, strict=True))
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"kinds": ("scar",)}, {"pictures": 6}])
+def test_other_settings_are_not_answered_from_the_cache(adapted, products, cache, change) -> None:
+    told: list[str] = []
+    settings = SHORT._replace(**change)
+    other = adapt(products, load_backbone(), SMALL, settings, cache, lambda what, done, total: told.append(what))
+    assert "anomalies on plates" in told
+    assert not torch.equal(other.prompts.vectors, adapted.prompts.vectors)
+    assert set(other.manifest.held_out_auroc) <= set(settings.kinds)
+
+
+def test_products_with_too_few_parts_are_left_out_and_without_any_it_says_so(plate, products, cache, tmp_path) -> None:
+    few = product("few", plate, 80, count=3)
+    assert len(adapt([*products, few], load_backbone(), SMALL, SHORT, tmp_path).manifest.products) == 2
+    with pytest.raises(FittedPartError, match="4 normal parts"):
+        adapt([few], load_backbone(), SMALL, SHORT, tmp_path)
+
+
+def test_products_on_which_nothing_can_be_made_say_so(tmp_path) -> None:
+    tiny = NormalProduct("tiny", [Part(str(i), lambda: np.zeros((3, 3, 3), np.uint8)) for i in range(4)])
+    with pytest.raises(FittedPartError, match="tiny"):
+        adapt([tiny], load_backbone(), SMALL, SHORT, tmp_path)
+
+
+@pytest.fixture
+def file(adapted, tmp_path) -> Path:
+    path = tmp_path / file_name(load_backbone().name)
+    adapted.save(path)
+    return path
+
+
+def test_prompts_are_read_as_they_were_saved(adapted, file) -> None:
+    found = read_prompts(str(file), load_backbone())
+    assert found is not None
+    assert all(torch.equal(a, b) for a, b in zip(found.prompts, adapted.prompts, strict=True))
+    assert read_prompts("none", load_backbone()) is None
+
+
+def test_prompts_that_come_with_the_package_are_those_of_the_embedded_backbone() -> None:
+    shipped = read_prompts("shipped", load_backbone())
+    assert shipped is not None
+    assert isinstance(shipped.prompts, Prompts)
+    assert read_prompts("shipped", load_backbone("ViT-B-32", "random")) is None
+
+
+def truncated(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:50])
+
+
+def unreadable(path: Path) -> None:
+    path.with_suffix(".json").write_text("{")
+
+
+def other_backbone(path: Path) -> None:
+    manifest = json.loads(path.with_suffix(".json").read_text())
+    path.with_suffix(".json").write_text(json.dumps(manifest | {"backbone_sha256": "0"}))
+
+
+def absent(path: Path) -> None:
+    path.unlink()
+
+
+@pytest.mark.parametrize("damage", [truncated, unreadable, other_backbone, absent])
+def test_prompts_that_cannot_be_used_say_so(file, damage) -> None:
+    damage(file)
+    with pytest.raises(FittedPartError, match="adapt"):
+        read_prompts(str(file), load_backbone())
+
+
+def test_a_localiser_learns_saves_and_loads_with_prompts(products, plate, file, tmp_path) -> None:
+    settings = SMALL.model_copy(update={"prompts": str(file)})
+    localizer = fit_localizer(products[0].parts, settings=settings)
+    assert localizer.manifest.prompts_sha256 is not None
+    localizer.save(tmp_path / "fitted")
+    file.unlink()
+    loaded = Localizer.load(tmp_path / "fitted")
+    odd, normal = plate(60, "scratch"), plate(61)
+    assert np.array_equal(loaded.localize(odd).map, localizer.localize(odd).map)
+    without = fit_localizer(products[0].parts, settings=SMALL.model_copy(update={"prompts": "none"}))
+    assert without.manifest.prompts_sha256 is None
+    assert not np.array_equal(without.localize(odd).map, localizer.localize(odd).map)
+    assert localizer.localize(odd).score > 2 * localizer.localize(normal).score
+
+
+def test_a_lone_reference_is_judged_without_prompts(products, file) -> None:
+    settings = SMALL.model_copy(update={"prompts": str(file)})
+    assert fit_localizer(products[0].parts[:1], settings=settings).manifest.prompts_sha256 is None
+
+
+def test_a_clip_backbone_adapts_through_its_text_tower(products, plate, tmp_path) -> None:
+    backbone = load_backbone("ViT-B-32", "random")
+    localizer = SMALL.model_copy(update={"backbone": "ViT-B-32", "weights": "random", "areas": (96 * 96,)})
+    learned = adapt(products[:1], backbone, localizer, AdaptationSettings(pictures=5, steps=2), tmp_path)
+    assert learned.prompts.vectors.shape == (2, backbone.text.dim)
+    learned.save(tmp_path / "clip.safetensors")
+    settings = localizer.model_copy(update={"prompts": str(tmp_path / "clip.safetensors")})
+    fitted = fit_localizer(products[0].parts[:3], settings=settings)
+    fitted.save(tmp_path / "fitted")
+    larger = settings.model_copy(update={"areas": (160 * 160,)})
+    for localizer_of_size in (
+        Localizer.load(tmp_path / "fitted"),
+        fit_localizer(products[0].parts[:3], settings=larger),
+    ):
+        assert np.isfinite(localizer_of_size.localize(plate(70)).map).all()

@@ -1,0 +1,96 @@
+"""Learned prompts on disk: those that come with the package, and those that were adapted to a user's products."""
+
+import hashlib
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+
+from knowledge import FittedPartError, Frozen, write_atomically
+from tools.localization.backbones import Backbone
+from tools.localization.prompts import Prompts
+
+SHIPPED = "shipped"
+NO_PROMPTS = "none"
+
+_FORMAT = 1
+_SHIPPED_FOLDER = Path(__file__).with_name("prompts_shipped")
+
+
+class AdaptedProduct(Frozen):
+    """A product whose normal parts prompts were learned on."""
+
+    name: str
+    parts: int
+    pictures: int
+    """With a synthetic anomaly each."""
+
+
+class AdaptedManifest(Frozen):
+    """How prompts were learned, and what they belong to."""
+
+    format: int
+    backbone: str
+    backbone_sha256: str
+    seed: int
+    steps: int
+    products: tuple[AdaptedProduct, ...]
+    held_out_auroc: dict[str, float]
+    """By kind of synthetic anomaly: how well patches of pictures are told apart that were not learned from."""
+    tensors_sha256: str
+
+
+class Adapted(NamedTuple):
+    """Prompts with their manifest."""
+
+    prompts: Prompts
+    manifest: AdaptedManifest
+
+    def save(self, path: Path) -> None:
+        """Write `path`, a .safetensors file, and its manifest beside it."""
+        tensors = save_tensors(self.prompts.tensors())
+        manifest = self.manifest.model_copy(update={"tensors_sha256": hashlib.sha256(tensors).hexdigest()})
+        write_atomically(path, tensors)
+        write_atomically(path.with_suffix(".json"), manifest.model_dump_json(indent=1).encode())
+
+
+def file_name(backbone: str) -> str:
+    """Of the prompts of a backbone."""
+    return backbone.replace("/", "_") + ".safetensors"
+
+
+def read_prompts(choice: str, backbone: Backbone) -> Adapted | None:
+    """Prompts for a backbone: `shipped`, `none`, or a file; `None` where there are none to be had.
+
+    Raises `FittedPartError` where a file is missing, damaged, or of another backbone.
+    """
+    if choice == NO_PROMPTS:
+        return None
+    path = _SHIPPED_FOLDER / file_name(backbone.name) if choice == SHIPPED else Path(choice)
+    if choice == SHIPPED and not path.is_file():
+        return None
+    adapted = _read(path)
+    if adapted.manifest.backbone_sha256 == backbone.weights_sha256:
+        return adapted
+    if choice == SHIPPED:
+        return None  # They belong to the published weights, and these are others.
+    raise FittedPartError(f"{path}: learned with other weights than those of {backbone.name}; adapt again")
+
+
+def _read(path: Path) -> Adapted:
+    try:
+        content = path.read_bytes()
+        manifest = AdaptedManifest.model_validate_json(path.with_suffix(".json").read_bytes())
+    except OSError as error:
+        raise FittedPartError(f"{error.filename} cannot be read ({error.strerror}); run `anomalyst adapt`") from error
+    except ValidationError as error:
+        raise FittedPartError(f"{path.with_suffix('.json')} is damaged; run `anomalyst adapt` again") from error
+    if manifest.format != _FORMAT or hashlib.sha256(content).hexdigest() != manifest.tensors_sha256:
+        raise FittedPartError(f"{path} does not match its manifest; run `anomalyst adapt` again")
+    try:
+        return Adapted(Prompts.of_tensors(load_tensors(content)), manifest)
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise FittedPartError(f"{path} cannot be used ({error}); run `anomalyst adapt` again") from error

@@ -1,0 +1,101 @@
+"""Prompts: what normal and what abnormal is, as two vectors for every product, learned on synthetic anomalies.
+
+In the style of CLIP-ADA (Cai et al. 2024) as far as its abstract tells: the similarity between a place of a picture and
+a learned prompt says how anomalous the place is. Here a place is what differs from the product's nearest normal patch.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from tools.localization.text_tower import TextTower
+
+WIDTH = 64
+"""Dimensions in which free prompts are compared with places; those through a text tower have the tower's."""
+
+_TEMPERATURE = 14.0
+"""Cosines are multiplied by this at first: as after CLIP's own initialisation, so that no gradient is saturated."""
+_STEEPEST = 100.0
+_TEXTS = ("flawless part", "damaged part")
+_CONTEXT = 8
+
+
+class Prompts(NamedTuple):
+    """A normal and an abnormal prompt, ready to be compared with encoded residuals (see `ResidualScale.encode`)."""
+
+    mean: Tensor
+    """(F,) of the encoded residuals they were learned on."""
+    deviation: Tensor
+    """(F,)"""
+    weight: Tensor
+    """(D, F) takes encoded residuals to where the prompts are."""
+    bias: Tensor
+    """(D,)"""
+    vectors: Tensor
+    """(2, D) of length one: normal, abnormal."""
+    temperature: Tensor
+    """()"""
+    offset: Tensor
+    """()"""
+
+    def logits(self, encoded: Tensor) -> Tensor:
+        """(N, F) encoded residuals -> (N,), above 0 where a patch is more like the abnormal prompt."""
+        placed = F.linear((encoded - self.mean) / self.deviation, self.weight, self.bias)
+        similarity = F.normalize(placed, dim=1) @ self.vectors.T
+        return self.temperature * (similarity[:, 1] - similarity[:, 0]) + self.offset
+
+    def tensors(self) -> dict[str, Tensor]:
+        """To be saved."""
+        return {f"prompts.{name}": value.contiguous() for name, value in self._asdict().items()}
+
+    @classmethod
+    def of_tensors(cls, tensors: Mapping[str, Tensor]) -> "Prompts":
+        """What was saved; raises `KeyError` where something is missing, `ValueError` where shapes do not agree."""
+        prompts = cls(*(tensors[f"prompts.{name}"] for name in cls._fields))
+        width, inputs = prompts.weight.shape
+        expected = ((inputs,), (inputs,), (width, inputs), (width,), (2, width), (), ())
+        if tuple(tuple(value.shape) for value in prompts) != expected:
+            raise ValueError("prompts of shapes that do not agree")
+        return prompts
+
+
+class LearnablePrompts(nn.Module):
+    """Prompts while they are learned.
+
+    With a text tower the prompts are texts whose first words are learned vectors (Zhou et al. 2022, CoOp), read by the
+    frozen tower; without one they are free vectors.
+    """
+
+    def __init__(self, mean: Tensor, deviation: Tensor, text: TextTower | None = None) -> None:
+        """`mean` and `deviation` (F,) standardise the encoded residuals; the current random generator draws the rest."""
+        super().__init__()
+        self._mean, self._deviation = mean, deviation.clamp_min(1e-6)
+        self._text = text
+        self._slots = None if text is None else text.prompts(_TEXTS, _CONTEXT)
+        width = WIDTH if text is None else text.dim
+        self.place = nn.Linear(len(mean), width)
+        self.learned = nn.Parameter(
+            torch.randn(2, width) if text is None else 0.02 * torch.randn(2, _CONTEXT, text.width)
+        )
+        self.log_temperature = nn.Parameter(torch.tensor(math.log(_TEMPERATURE)))
+        self.offset = nn.Parameter(torch.zeros(()))
+
+    def prompts(self) -> Prompts:
+        """As they are now, with gradients."""
+        if self._text is None or self._slots is None:
+            vectors = F.normalize(self.learned, dim=1)
+        else:
+            vectors = self._text.encode_prompts(self._slots, self.learned)
+        temperature = self.log_temperature.exp().clamp_max(_STEEPEST)
+        return Prompts(
+            self._mean, self._deviation, self.place.weight, self.place.bias, vectors, temperature, self.offset
+        )
+
+    def frozen(self) -> Prompts:
+        """As they are now, without gradients."""
+        with torch.no_grad():
+            return Prompts(*(value.detach().clone() for value in self.prompts()))
