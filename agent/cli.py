@@ -43,6 +43,13 @@ Alpha = Annotated[
 Backbone = Annotated[str, typer.Option(help="Name of the backbone.")]
 Weights = Annotated[str | None, typer.Option(help="Checkpoint file of the backbone.")]
 Prompts = Annotated[str, typer.Option(help="shipped (or this home's own, once adapted), none, or a file.")]
+Looks = Annotated[
+    str,
+    typer.Option(
+        help="Sides of the inputs, coarse first, such as 224,480,960 where defects are tiny on large pictures; "
+        "by default as the references suggest."
+    ),
+]
 ReportFolder = Annotated[
     Path | None, typer.Option(envvar="ANOMALYST_OUT", help="Folder for the reports; by default under ANOMALYST_HOME.")
 ]
@@ -78,15 +85,16 @@ def enroll(
     backbone: Backbone = "efficientnet_lite0",
     weights: Weights = None,
     prompts: Prompts = "shipped",
+    looks: Looks = "",
     as_json: AsJson = False,
 ) -> None:
     """Learn a product from pictures of normal parts."""
     from agent.enrolment import enrol, summary
     from agent.terminal import progress_bars
-    from tools import LocalizerSettings
+    from tools import LocalizerSettings, parse_looks
 
     inspector = _inspector()
-    settings = LocalizerSettings(backbone=backbone, weights=weights, prompts=prompts)
+    settings = LocalizerSettings(backbone=backbone, weights=weights, prompts=prompts, areas=parse_looks(looks))
     with progress_bars() as progress:
         learned = enrol(inspector, name, good, held_out, spec, settings, progress)
     facts = summary(learned)

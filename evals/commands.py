@@ -17,6 +17,9 @@ def bench(
     backbone: Annotated[str, typer.Option(help="Name of the backbone.")] = "efficientnet_lite0",
     weights: Annotated[str | None, typer.Option(help="Checkpoint file of the backbone.")] = None,
     prompts: Annotated[str, typer.Option(help="shipped, none, or a file of prompts.")] = "shipped",
+    looks: Annotated[
+        str, typer.Option(help="Sides of the inputs, coarse first, with commas; chosen where empty.")
+    ] = "",
     seed: Annotated[int, typer.Option(help="Draws splits and memories.")] = 0,
     peers: Annotated[
         str, typer.Option(help="Peers to run as well, with commas: patchcore, padim (see `make peers`).")
@@ -36,10 +39,12 @@ def bench(
     from evals.benchmark import run_benchmark
     from evals.few_shot import parse_shots, run_few_shot
     from evals.tables import protocol_line, tables_of
-    from tools import LocalizerSettings
+    from tools import LocalizerSettings, parse_looks
 
     wanted, rivals = ([name for name in given.split(",") if name] for given in (sets, peers))
-    settings = LocalizerSettings(backbone=backbone, weights=weights, prompts=prompts, seed=seed)
+    settings = LocalizerSettings(
+        backbone=backbone, weights=weights, prompts=prompts, areas=parse_looks(looks), seed=seed
+    )
     with progress_bars() as progress:
         if ablate:
             result = run_ablation(source, wanted, settings, progress)

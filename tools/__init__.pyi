@@ -159,6 +159,9 @@ from .localization import (
     look_at as look_at,
 )
 from .localization import (
+    parse_looks as parse_looks,
+)
+from .localization import (
     see as see,
 )
 from .measuring import (

@@ -9,7 +9,7 @@ from tools.localization.calibration import ConformalCalibration, Promise
 from tools.localization.fitting import Part, Progress, bring_to_scale, fit_localizer
 from tools.localization.localizer import Localization, Localizer
 from tools.localization.looks import Seen, see
-from tools.localization.manifest import LocalizerSettings, Manifest
+from tools.localization.manifest import LocalizerSettings, Manifest, parse_looks
 from tools.localization.memory import Nearest, PatchMemory
 from tools.localization.normal import Normal
 from tools.localization.template import Template
@@ -46,5 +46,6 @@ __all__ = [
     "heat_overlay",
     "load_backbone",
     "look_at",
+    "parse_looks",
     "see",
 ]

@@ -12,6 +12,7 @@ from torch import Tensor
 from tools.localization.backbones import Backbone
 from tools.localization.features import Features, join
 from tools.localization.template import Grey, grey
+from tools.localization.tiles import forward
 
 Pixels = NDArray[np.uint8]
 
@@ -32,7 +33,7 @@ class Seen(NamedTuple):
 
 def see(backbone: Backbone, pixels: Pixels, areas: Sequence[int]) -> Seen:
     """Look at (H, W, 3) RGB once for each of the input `areas`."""
-    found = [backbone.forward(backbone.preprocess(pixels, area)[None]) for area in areas]
+    found = [forward(backbone, backbone.preprocess(pixels, area)[None]) for area in areas]
     patches = tuple(patches_of(backbone, features)[0] for features in found)
     return Seen(patches, found[0].embeddings[0], grey(pixels), *pixels.shape[:2])
 

@@ -5,13 +5,15 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field, ValidationError
 
-from knowledge import FittedPartError, Frozen
+from knowledge import FittedPartError, Frozen, RequestError
 from tools.localization.appearance import Appearance, Area
 from tools.localization.backbones import DEFAULT_BACKBONE
 from tools.localization.calibration import Scheme
 
 FORMAT = 3
 """Raised whenever fitted parts of an older program would give other maps."""
+
+_SIDES = (32, 4096)
 
 MANIFEST_FILE = "localizer.json"
 
@@ -35,6 +37,19 @@ class LocalizerSettings(Frozen):
     """Parts lie in the same place on every picture, so that what differs from the references there is odd."""
     window: tuple[float, float] | None = None
     """Counts that were black and white on 16-bit pictures, where the product fixes them."""
+
+
+def parse_looks(sides: str) -> tuple[int, ...] | None:
+    """`224,480` -> areas of the looks, those of squares with these sides; None where nothing is given.
+
+    Raises `RequestError` for anything but whole numbers from 32 to 4096.
+    """
+    if not sides:
+        return None
+    given = [side.strip() for side in sides.split(",")]
+    if not all(side.isdecimal() and _SIDES[0] <= int(side) <= _SIDES[1] for side in given):
+        raise RequestError(f"looks: expected sides from {_SIDES[0]} to {_SIDES[1]} with commas, got {sides!r}")
+    return tuple(int(side) ** 2 for side in given)
 
 
 class Manifest(Frozen):
