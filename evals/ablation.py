@@ -148,7 +148,8 @@ def _figures(
     normal = Normal.fit(train, settings, appearance)
     if variant.prompts:
         others, apart = _apart(train, held_out, settings, appearance, normal)
-        normal = normal._replace(prompted=bring_to_scale(prompts[variant.prompts].prompts, others, apart))
+        chosen = prompts[variant.prompts].prompts
+        normal = normal._replace(prompted=bring_to_scale(chosen, others, apart[:32]))
     if variant.shuffled:
         first, *others_ = normal.memories
         normal = normal._replace(memories=(cast(PatchMemory, _Shuffled(first, settings.seed)), *others_))

@@ -13,7 +13,15 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from knowledge import FittedPartError, ToolFailure
-from tools.localization import ConformalCalibration, Localizer, LocalizerSettings, Manifest, Part, fit_localizer
+from tools.localization import (
+    ConformalCalibration,
+    Localizer,
+    LocalizerSettings,
+    Manifest,
+    Part,
+    fit_localizer,
+    fitting,
+)
 from tools.localization.anomaly_map import MapScale
 from tools.localization.appearance import Appearance
 from tools.localization.features import Features
@@ -278,3 +286,20 @@ def test_nothing_to_learn_from_is_refused() -> None:
 def test_settings_that_cannot_be_fitted_are_refused_when_they_are_made(wrong) -> None:
     with pytest.raises(ValidationError):
         LocalizerSettings(**wrong)
+
+
+def test_many_references_are_learned_from_in_bounded_memory(plate, monkeypatch) -> None:
+    whole = fit_localizer(parts(plate, range(8)), parts(plate, range(10, 14)), SMALL)
+    monkeypatch.setattr(fitting, "_MOST_PATCHES", 8 * 40)
+    thinned = fit_localizer(parts(plate, range(8)), parts(plate, range(10, 14)), SMALL)
+    assert not torch.equal(thinned.normal.memories[0].patches, whole.normal.memories[0].patches)
+    assert thinned.localize(plate(20, "spot")).score > 2 * thinned.localize(plate(21)).score
+
+
+def test_more_parts_than_prompts_are_scaled_by_are_all_calibrated_on(plate, monkeypatch) -> None:
+    monkeypatch.setattr(fitting, "_SCALED_BY", 2)
+    held_out = parts(plate, range(10, 15))
+    localizer = fit_localizer(parts(plate, range(4)), held_out, SMALL)
+    expected = sorted(localizer.localize(part.pixels()).score for part in held_out)
+    np.testing.assert_allclose(localizer.calibration.scores, expected, rtol=1e-4)
+    assert localizer.manifest.calibration_parts == tuple(part.sha256 for part in held_out)

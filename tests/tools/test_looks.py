@@ -1,10 +1,11 @@
 """Looks: a picture seen at every input size, and grids brought to one size."""
 
+import numpy as np
 import torch
 
 from tools.localization.backbones import load_backbone
 from tools.localization.features import as_patches
-from tools.localization.looks import on_finest_grid, patches_of, see
+from tools.localization.looks import Seen, on_finest_grid, patches_of, see
 
 
 def test_grids_come_to_the_size_of_the_finest_whatever_their_order() -> None:
@@ -27,3 +28,15 @@ def test_a_picture_is_seen_at_every_area_and_embedded_once(plate) -> None:
     assert (both.height, both.width) == picture.shape[:2]
     features = backbone.forward(backbone.preprocess(picture, 96 * 96)[None])
     assert torch.equal(as_patches(both.patches[0][None]), as_patches(patches_of(backbone, features)))
+
+
+def test_a_thinned_picture_keeps_some_of_its_patches_unchanged() -> None:
+    patches = torch.arange(2 * 6 * 5.0).reshape(2, 6, 5)
+    seen = Seen((patches,), torch.zeros(1), np.zeros((8, 8), np.float32), 8, 8)
+    thinned = seen.thinned(7, torch.Generator().manual_seed(0)).patches[0]
+    assert thinned.shape == (2, 1, 7)
+    whole = {tuple(patch) for patch in as_patches(patches[None]).tolist()}
+    kept = {tuple(patch) for patch in as_patches(thinned[None]).tolist()}
+    assert len(kept) == 7
+    assert kept < whole
+    assert torch.equal(seen.thinned(30, torch.Generator()).patches[0], patches)

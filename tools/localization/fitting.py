@@ -1,11 +1,13 @@
 """Learning a product from its normal parts."""
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, islice
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from knowledge import FittedPartError
 from tools.localization import anomaly_map as maps
@@ -27,7 +29,12 @@ _LOOKED_AT = 8
 _SCALED_BY = 32
 """Held-out parts by which prompts are brought to a product's scale, at most: enough for medians over all patches."""
 
+_MOST_PATCHES = 1_000_000
+"""Patches of a look that are kept while a memory is chosen: one to two gigabytes."""
+
 _ALIGNED = "; compared with the references place by place, since the product says that its parts are aligned"
+
+T = TypeVar("T")
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how many are done, and of how many."""
@@ -59,59 +66,112 @@ def fit_localizer(
     appearance = look_at((part.pixels() for part in memory_parts[:_LOOKED_AT]), settings.areas)
     if settings.aligned:
         appearance = appearance.model_copy(update={"reason": appearance.reason + _ALIGNED})
-    learned = _see_all(backbone, memory_parts, appearance, "reading references", progress)
+    learned = _see_all(backbone, memory_parts, appearance, progress, thin=bool(calibration_parts))
     normal = Normal.fit(learned, settings, appearance)
     if calibration_parts:
-        held_out = _see_all(backbone, calibration_parts, appearance, "calibrating", progress)
-        others = [normal] * len(held_out)
+        others = [normal] * len(calibration_parts)
+        held_out = _seen_in_turn(backbone, _spread(calibration_parts), appearance, "calibrating", progress)
     else:
-        held_out = learned if len(learned) > 1 else []
-        others = _without_each(held_out, settings, appearance, progress)
+        others = _spread(_without_each(learned, settings, appearance, progress))
+        held_out = iter(_spread(learned) if others else [])
     adapted = read_prompts(settings.prompts, backbone)
-    prompted = None if adapted is None else bring_to_scale(adapted.prompts, others, held_out)
-    grids = [known._replace(prompted=prompted).distances(seen) for known, seen in zip(others, held_out, strict=True)]
-    # A lone reference cannot be held out: its map has no scale of its own and nothing is calibrated.
-    scale = (
-        maps.MapScale.fit(torch.cat([grid.flatten() for grid in grids]).numpy()) if grids else maps.MapScale(0.0, 1.0)
-    )
-    scores = [
-        maps.anomaly_score(maps.scaled_to_view(grid, scale, seen.height, seen.width))
-        for grid, seen in zip(grids, held_out, strict=True)
+    first = list(islice(held_out, _SCALED_BY))
+    prompted = bring_to_scale(adapted.prompts, others, first) if adapted and first else None
+    judged = [
+        _judged(known._replace(prompted=prompted), seen)
+        for known, seen in zip(others, chain(first, held_out), strict=True)
     ]
-    scheme: Scheme = "split" if calibration_parts else "cross"
-    manifest = Manifest(
-        format=FORMAT,
-        settings=settings,
-        appearance=appearance,
-        backbone_sha256=backbone.weights_sha256,
-        prompts_sha256=adapted.manifest.tensors_sha256 if adapted and prompted else None,
-        memory_parts=tuple(part.sha256 for part in memory_parts),
-        calibration_parts=tuple(part.sha256 for part in calibration_parts or memory_parts),
-        scheme=scheme,
-        tensors_sha256="",
-    )
+    scale = _scale(judged)
     embeddings = torch.stack([seen.embedding for seen in learned]).numpy()
-    taken = [Imaging.of(seen.grey, seen.height, seen.width) for seen in (*learned, *held_out)]
-    imaging = ImagingRange.fit(taken, embeddings)
-    normal = normal._replace(prompted=prompted)
-    return Localizer(backbone, normal, imaging, scale, ConformalCalibration(scores, scheme), embeddings, manifest)
+    scheme: Scheme = "split" if calibration_parts else "cross"
+    return Localizer(
+        backbone,
+        normal._replace(prompted=prompted),
+        ImagingRange.fit([*(_taken(seen) for seen in learned), *(part.taken for part in judged)], embeddings),
+        scale,
+        ConformalCalibration([_score(part, scale) for part in judged], scheme),
+        embeddings,
+        Manifest(
+            format=FORMAT,
+            settings=settings,
+            appearance=appearance,
+            backbone_sha256=backbone.weights_sha256,
+            prompts_sha256=adapted.manifest.tensors_sha256 if adapted and prompted else None,
+            memory_parts=tuple(part.sha256 for part in memory_parts),
+            calibration_parts=tuple(part.sha256 for part in calibration_parts or memory_parts),
+            scheme=scheme,
+            tensors_sha256="",
+        ),
+    )
+
+
+def bring_to_scale(prompts: Prompts, others: Sequence[Normal], held_out: Sequence[Seen]) -> Prompted:
+    """Prompts on the scale of a product, by one part or more that the `others`, one for each, have not seen."""
+    return Prompted.fit(prompts, [known.differences(seen) for known, seen in zip(others, held_out, strict=False)])
+
+
+class _Judged(NamedTuple):
+    """A held-out normal part."""
+
+    grid: Tensor
+    """(h, w) distances."""
+    taken: Imaging
+    height: int
+    """Of the picture, in pixels."""
+    width: int
+
+
+def _judged(known: Normal, seen: Seen) -> _Judged:
+    return _Judged(known.distances(seen), _taken(seen), seen.height, seen.width)
+
+
+def _taken(seen: Seen) -> Imaging:
+    return Imaging.of(seen.grey, seen.height, seen.width)
+
+
+def _scale(judged: Sequence[_Judged]) -> maps.MapScale:
+    """Of distances; a lone reference cannot be held out, so that its map has no scale of its own."""
+    if not judged:
+        return maps.MapScale(0.0, 1.0)
+    return maps.MapScale.fit(torch.cat([part.grid.flatten() for part in judged]).numpy())
+
+
+def _score(part: _Judged, scale: maps.MapScale) -> float:
+    return maps.anomaly_score(maps.scaled_to_view(part.grid, scale, part.height, part.width))
 
 
 def _see_all(
-    backbone: Backbone, parts: Sequence[Part], appearance: Appearance, what: str, progress: Progress
+    backbone: Backbone, parts: Sequence[Part], appearance: Appearance, progress: Progress, *, thin: bool
 ) -> list[Seen]:
-    found = []
+    """`thin` bounds what many parts take: of each as many patches are kept, by chance, as there is room for."""
+    found = _seen_in_turn(backbone, parts, appearance, "reading references", progress)
+    if not thin:
+        return list(found)
+    generator = torch.Generator().manual_seed(0)
+    return [seen.thinned(_MOST_PATCHES // len(parts), generator) for seen in found]
+
+
+def _seen_in_turn(
+    backbone: Backbone, parts: Sequence[Part], appearance: Appearance, what: str, progress: Progress
+) -> Iterator[Seen]:
     for done, part in enumerate(parts):
         progress(what, done, len(parts))
-        found.append(see(backbone, part.pixels(), appearance.areas))
+        yield see(backbone, part.pixels(), appearance.areas)
     progress(what, len(parts), len(parts))
-    return found
+
+
+def _spread(items: Sequence[T]) -> list[T]:
+    """The same items in an order whose beginning is spread over all of them, since it stands for them."""
+    step = -(-len(items) // _SCALED_BY)
+    return [item for first in range(step) for item in items[first::step]]
 
 
 def _without_each(
     parts: Sequence[Seen], settings: LocalizerSettings, appearance: Appearance, progress: Progress
 ) -> list[Normal]:
-    """For each of the parts what is learned of others: of all folds but its own."""
+    """For each of the parts what is learned of others: of all folds but its own. Nothing for a lone part."""
+    if len(parts) < 2:
+        return []
     folds = min(settings.folds, len(parts))
     order = np.random.default_rng(settings.seed).permutation(len(parts))
     fold_of = {int(index): position % folds for position, index in enumerate(order)}
@@ -122,13 +182,3 @@ def _without_each(
         known.append(Normal.fit(others, settings, appearance))
     progress("cross-validating", folds, folds)
     return [known[fold_of[index]] for index in range(len(parts))]
-
-
-def bring_to_scale(prompts: Prompts, others: Sequence[Normal], held_out: Sequence[Seen]) -> Prompted | None:
-    """Prompts on the scale of a product, by parts that were held out of what `others` were learned from, one for each.
-
-    None without such a part: nothing then tells what the prompts' logits amount to for this product.
-    """
-    step = max(1, -(-len(held_out) // _SCALED_BY))
-    pairs = list(zip(others, held_out, strict=True))[::step]
-    return Prompted.fit(prompts, [known.differences(seen) for known, seen in pairs]) if pairs else None

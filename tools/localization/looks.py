@@ -30,6 +30,10 @@ class Seen(NamedTuple):
     """Of the picture, in pixels."""
     width: int
 
+    def thinned(self, most: int, generator: torch.Generator) -> "Seen":
+        """With at most so many patches of each look, (C, 1, n): enough to choose a memory from, but no map any more."""
+        return self._replace(patches=tuple(_thinned(patches, most, generator) for patches in self.patches))
+
 
 def see(backbone: Backbone, pixels: Pixels, areas: Sequence[int]) -> Seen:
     """Look at (H, W, 3) RGB once for each of the input `areas`."""
@@ -47,6 +51,13 @@ def on_finest_grid(grids: Sequence[Tensor]) -> Tensor:
     """(h, w) of each look -> (L, h, w), all on the finest grid among them."""
     finest = max((grid.shape for grid in grids), key=lambda shape: shape.numel())
     return torch.stack([_resized(grid, finest) for grid in grids])
+
+
+def _thinned(patches: Tensor, most: int, generator: torch.Generator) -> Tensor:
+    count = patches.shape[1] * patches.shape[2]
+    if count <= most:
+        return patches
+    return patches.flatten(1)[:, torch.randperm(count, generator=generator)[:most], None].transpose(1, 2)
 
 
 def _resized(grid: Tensor, size: torch.Size) -> Tensor:
