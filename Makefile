@@ -6,8 +6,11 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PEERS_STAMP := $(VENV)/.peers
 
+PROMPT_SETS := aws_aliens piped_pa_bdp01_tl piped_pa_brg01_rl piped_pa_brg03_tl piped_pa_btn01_rl piped_pa_flr01_tl \
+	piped_pa_fvn02_rl
+
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test slow check format lint types floors bench peers figures installation clean
+.PHONY: help setup demo test slow check format lint types floors bench peers prompts figures installation clean
 
 help:           ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -52,6 +55,14 @@ $(PEERS_STAMP): $(STAMP) peers.txt constraints.txt
 	@echo "adding anomalib to $(VENV), once: some four hundred megabytes"
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps -c constraints.txt -r peers.txt
 	@touch $(PEERS_STAMP)
+
+prompts: setup  ## the prompts that are shipped, learned on DIR's six papers of PIPED and AWS's aliens
+	@rm -rf out/prompts && mkdir -p out/prompts
+	@for set in $(PROMPT_SETS); do \
+		ANOMALYST_HOME=out/prompts $(BIN)/anomalyst enroll $$set --good $(DIR)/$$set/train/good --prompts none || exit 1; \
+	done
+	@ANOMALYST_HOME=out/prompts $(BIN)/anomalyst adapt
+	@cp out/prompts/prompts/efficientnet_lite0.* tools/localization/prompts_shipped/
 
 figures: setup  ## durability under SIGKILL, overhead of the agent, cost of starting
 	@$(BIN)/python -m evals.durability

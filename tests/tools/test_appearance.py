@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import skimage.data
 
 from tools import load_image
 from tools.localization.appearance import look_at, two_levels
@@ -58,3 +59,19 @@ def test_drawings_are_looked_at_closer_than_photographs() -> None:
 def test_real_products(shared_data, name, kind) -> None:
     pictures = sorted((shared_data / "image" / name / "train" / "good").iterdir())[:3]
     assert look_at([load_image(path).pixels for path in pictures]).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("picture", "kind"),
+    [
+        *(
+            (name, "photograph")
+            for name in ("coins", "brick", "grass", "gravel", "moon", "cell", "clock", "page", "camera")
+        ),
+        *((name, "drawing") for name in ("horse", "binary_blobs")),
+    ],
+)
+def test_pictures_that_had_no_part_in_the_choice_of_the_threshold(picture, kind) -> None:
+    pixels = np.asarray(getattr(skimage.data, picture)())
+    grey = (pixels * 255).astype(np.uint8) if pixels.dtype == bool else pixels
+    assert look_at([np.repeat(grey[..., None], 3, axis=2) if grey.ndim == 2 else grey]).kind == kind
