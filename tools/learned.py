@@ -25,6 +25,7 @@ from tools.localization import (
     fit_localizer,
     load_backbone,
 )
+from tools.rendering import view_pixels
 
 _SPLIT_FROM = 200
 """From so many normal parts on, half of them are held out for calibration; below, they are held out in turn."""
@@ -171,7 +172,7 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 
 class _File(NamedTuple):
-    """A picture on disk that is decoded when it is needed."""
+    """A picture on disk that is decoded when it is needed, at the size at which parts are inspected."""
 
     sha256: str
     path: Path
@@ -183,7 +184,7 @@ class _File(NamedTuple):
         return Part(self.sha256, self.pixels)
 
     def pixels(self) -> NDArray[np.uint8]:
-        return load_image(self.path, self.limits, window=self.window).pixels
+        return view_pixels(load_image(self.path, self.limits, window=self.window).pixels)
 
 
 def window_of(product: Product) -> Window | None:

@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from tools import load_image
 from tools.localization import Localizer, LocalizerSettings, Part, fit_localizer
-from tools.localization.imaging import Imaging, ImagingRange, nearest_distance
+from tools.localization.imaging import Imaging, ImagingRange, farthest, nearest_distance
 from tools.localization.template import grey
 
 SMALL = LocalizerSettings(areas=(96 * 96,), memory_size=60)
@@ -30,9 +30,7 @@ def test_traits_by_hand() -> None:
     assert found.sharpness == pytest.approx(math.log((2 / 80) ** 0.5 + 1e-4), abs=1e-6)
 
 
-KNOWN = ImagingRange.fit(
-    [Imaging(0.4, -2.0, math.log(10_000), 0.0), Imaging(0.6, -1.5, math.log(10_000), 0.1)], np.eye(2, dtype=np.float32)
-)
+KNOWN = ImagingRange.fit([Imaging(0.4, -2.0, math.log(10_000), 0.0), Imaging(0.6, -1.5, math.log(10_000), 0.1)], None)
 
 
 @pytest.mark.parametrize(
@@ -65,11 +63,13 @@ def test_what_lies_a_little_outside_is_not(change) -> None:
 def test_how_far_references_lie_apart_is_known_from_five_on() -> None:
     angles = np.radians([0.0, 10.0, 20.0, 30.0, 50.0])
     embeddings = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
-    some = [Imaging(0.5, 0.0, 1.0, 0.0)]
-    known = ImagingRange.fit(some, embeddings)
+    nothing = np.zeros((0, 2), np.float32)
+    known = ImagingRange.fit([Imaging(0.5, 0.0, 1.0, 0.0)], farthest(embeddings, nothing))
     # The last one is 20 degrees from its nearest fellow.
     assert known.farthest == pytest.approx(1 - math.cos(math.radians(20)), abs=1e-6)
-    assert ImagingRange.fit(some, embeddings[:4]).farthest is None
+    assert farthest(embeddings[:4], nothing) is None
+    # Five that were held apart are measured against one reference: the last is 50 degrees from it.
+    assert farthest(embeddings[:1], embeddings) == pytest.approx(1 - math.cos(math.radians(50)), abs=1e-6)
     for angle, strange in ((70.0, False), (85.0, True)):
         picture = np.array([math.cos(math.radians(angle)), math.sin(math.radians(angle))], np.float32)
         assert known.unfamiliar(nearest_distance(picture, embeddings)) == strange
@@ -110,5 +110,5 @@ def test_real_parts_are_taken_as_their_references_were(shared_data, name) -> Non
     references, tests = (
         [load_image(path).pixels for path in sorted(folder.glob(pattern))] for pattern in ("train/good/*", "test/*/*")
     )
-    known = ImagingRange.fit([taken(picture) for picture in references], np.eye(2, dtype=np.float32))
+    known = ImagingRange.fit([taken(picture) for picture in references], None)
     assert not [known.unlike(taken(picture)) for picture in tests if known.unlike(taken(picture))]

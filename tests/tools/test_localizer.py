@@ -1,5 +1,6 @@
 """The localiser: a map worked by hand with a network of one weight, then the real one, saved, loaded and damaged."""
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 from pydantic import ValidationError
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from knowledge import FittedPartError, ToolFailure
@@ -178,8 +180,8 @@ def rewrite(folder: Path, **changes: object) -> None:
         (lambda folder: rewrite(folder, format=99), "another version"),
         (lambda folder: rewrite(folder, format=0), "another version"),
         (lambda folder: (folder / "localizer.json").write_bytes(b'{"format": 1}'), "another version"),
-        (lambda folder: rewrite(folder, backbone_sha256="0" * 64), "changed by hand"),
-        (lambda folder: rewrite(folder, settings={"backbone": "clip"}), "changed by hand"),
+        (lambda folder: rewrite(folder, backbone_sha256="0" * 64), "changed since"),
+        (lambda folder: rewrite(folder, settings={"backbone": "clip"}), "changed since"),
         (lambda folder: rewrite(folder, surprise=1), "damaged"),
     ],
 )
@@ -305,3 +307,73 @@ def test_more_parts_than_prompts_are_scaled_by_are_all_calibrated_on(plate, monk
     expected = sorted(localizer.localize(part.pixels()).score for part in held_out)
     np.testing.assert_allclose(localizer.calibration.scores, expected, rtol=1e-4)
     assert localizer.manifest.calibration_parts == tuple(part.sha256 for part in held_out)
+
+
+def forge(folder: Path, change: Callable[[dict[str, Tensor]], object]) -> None:
+    """Change tensors as somebody would who also makes the hash right."""
+    manifest = json.loads((folder / "localizer.json").read_text())
+    tensors = load_file(folder / "localizer.safetensors")
+    change(tensors)
+    without = Manifest.model_validate(manifest | {"tensors_sha256": ""}).model_dump_json()
+    write_forged(folder, save(tensors, metadata={"manifest": without}))
+
+
+def write_forged(folder: Path, content: bytes) -> None:
+    (folder / "localizer.safetensors").write_bytes(content)
+    rewrite(folder, tensors_sha256=hashlib.sha256(content).hexdigest())
+
+
+def put(name: str, value: Tensor) -> Callable[[dict[str, Tensor]], object]:
+    return lambda tensors: tensors.update({name: value})
+
+
+FLOAT64 = torch.float64
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        put("scale", torch.tensor([0.0, torch.inf], dtype=FLOAT64)),
+        put("scale", torch.tensor([0.0, 0.0], dtype=FLOAT64)),
+        put("scale", torch.tensor([torch.nan, 1.0], dtype=FLOAT64)),
+        put("scale", torch.zeros(3, dtype=FLOAT64)),
+        put("scale", torch.zeros((), dtype=FLOAT64)),
+        put("imaging", torch.zeros(2, 5, dtype=FLOAT64)),
+        put("calibration", torch.zeros(2, 2, dtype=FLOAT64)),
+        put("embeddings", torch.zeros(8, 3)),
+        put("embeddings", torch.zeros(8, 640, dtype=torch.bfloat16)),
+        put("patches.0", torch.zeros(0, 64)),
+        put("patches.0", torch.zeros(60, 7)),
+        put("patches.0", torch.zeros(60, 64, dtype=torch.int64)),
+        put("sources.0", torch.zeros(60, 9)),
+        put("projection.0", torch.zeros(9, 64)),
+        put("mean.0", torch.zeros(1)),
+        put("noise.0", torch.zeros(3)),
+        put("usual.0", torch.tensor(torch.nan)),
+        put("logits.0", torch.zeros(3, dtype=FLOAT64)),
+        put("strength", torch.tensor(torch.inf, dtype=FLOAT64)),
+        put("prompts.bias", torch.zeros(3)),
+        lambda tensors: tensors.pop("strength"),
+        lambda tensors: tensors.pop("sources.0"),
+    ],
+)
+def test_forged_tensors_are_refused_in_one_sentence(saved, change) -> None:
+    forge(saved, change)
+    with pytest.raises(FittedPartError, match="cannot be used"):
+        Localizer.load(saved)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"garbage", b"\x05\0\0\0\0\0\0\0\xff\xff\xff\xff\xff", b"\x02\0\0\0\0\0\0\0[]", b"[" * 200_000]
+)
+def test_files_that_hold_no_tensors_are_refused_in_one_sentence(saved, content) -> None:
+    write_forged(saved, content)
+    with pytest.raises(FittedPartError, match="enroll"):
+        Localizer.load(saved)
+
+
+def test_an_aligned_product_without_its_template_is_refused(plate, tmp_path: Path) -> None:
+    fit_localizer(parts(plate, range(4)), settings=SMALL.model_copy(update={"aligned": True})).save(tmp_path)
+    forge(tmp_path, lambda tensors: tensors.pop("template.lowest"))
+    with pytest.raises(FittedPartError, match="template.lowest"):
+        Localizer.load(tmp_path)

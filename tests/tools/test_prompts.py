@@ -58,11 +58,35 @@ def test_a_logit_is_the_difference_of_two_cosines(encoded, cosines) -> None:
 
 def test_prompts_survive_saving_and_shapes_are_checked() -> None:
     tensors = plain().tensors()
-    assert all(torch.equal(a, b) for a, b in zip(Prompts.of_tensors(tensors), plain(), strict=True))
-    with pytest.raises(ValueError, match="do not agree"):
-        Prompts.of_tensors({**tensors, "prompts.bias": torch.zeros(3)})
+    assert all(torch.equal(a, b) for a, b in zip(Prompts.of_tensors(tensors, 1), plain(), strict=True))
     with pytest.raises(KeyError):
-        Prompts.of_tensors({})
+        Prompts.of_tensors({}, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("bias", torch.zeros(3)),
+        ("weight", torch.eye(2).half()),
+        ("weight", torch.eye(2).long()),
+        ("weight", torch.zeros(2, 9)),
+        ("mean", torch.tensor([0.0, torch.nan])),
+        ("deviation", torch.zeros(2)),
+        ("vectors", 1e30 * torch.eye(2)),
+        ("vectors", torch.zeros(2, 2)),
+        ("temperature", torch.tensor(-1.0)),
+        ("temperature", torch.ones(1)),
+        ("offset", torch.tensor(torch.inf)),
+    ],
+)
+def test_what_prompts_cannot_be_is_refused(name, value) -> None:
+    with pytest.raises(ValueError, match="prompts"):
+        Prompts.of_tensors({**plain().tensors(), f"prompts.{name}": value}, 1)
+
+
+def test_prompts_for_patches_of_other_channels_are_refused() -> None:
+    with pytest.raises(ValueError, match="expected"):
+        Prompts.of_tensors(plain().tensors(), 2)
 
 
 @pytest.mark.parametrize("text", [None, Tower()])
@@ -133,5 +157,5 @@ def test_no_opinion_overflows() -> None:
 
 def test_the_scale_of_a_product_survives_saving() -> None:
     known = Prompted.fit(plain(), [looks(1.0, 2.0), looks(3.0, 5.0)])
-    again = Prompted.of_tensors(known.tensors(), 1)
+    again = Prompted.of_tensors(known.tensors(), 1, 1)
     assert torch.equal(again.factors(looks(7.0, 0.1)), known.factors(looks(7.0, 0.1)))

@@ -11,12 +11,13 @@ from safetensors.torch import save as save_tensors
 
 from knowledge import FittedPartError, Frozen, write_atomically
 from tools.localization.backbones import Backbone
+from tools.localization.looks import dimensions
 from tools.localization.prompts import Prompts
 
 SHIPPED = "shipped"
 NO_PROMPTS = "none"
 
-_FORMAT = 1
+FORMAT = 1
 _SHIPPED_FOLDER = Path(__file__).with_name("prompts_shipped")
 
 
@@ -72,7 +73,7 @@ def read_prompts(choice: str, backbone: Backbone) -> Adapted | None:
     path = _SHIPPED_FOLDER / file_name(backbone.name) if choice == SHIPPED else Path(choice)
     if choice == SHIPPED and not path.is_file():
         return None
-    adapted = _read(path)
+    adapted = _read(path, dimensions(backbone)[0])
     if adapted.manifest.backbone_sha256 == backbone.weights_sha256:
         return adapted
     if choice == SHIPPED:
@@ -80,7 +81,7 @@ def read_prompts(choice: str, backbone: Backbone) -> Adapted | None:
     raise FittedPartError(f"{path}: learned with other weights than those of {backbone.name}; adapt again")
 
 
-def _read(path: Path) -> Adapted:
+def _read(path: Path, channels: int) -> Adapted:
     try:
         content = path.read_bytes()
         manifest = AdaptedManifest.model_validate_json(path.with_suffix(".json").read_bytes())
@@ -88,9 +89,9 @@ def _read(path: Path) -> Adapted:
         raise FittedPartError(f"{error.filename} cannot be read ({error.strerror}); run `anomalyst adapt`") from error
     except ValidationError as error:
         raise FittedPartError(f"{path.with_suffix('.json')} is damaged; run `anomalyst adapt` again") from error
-    if manifest.format != _FORMAT or hashlib.sha256(content).hexdigest() != manifest.tensors_sha256:
+    if manifest.format != FORMAT or hashlib.sha256(content).hexdigest() != manifest.tensors_sha256:
         raise FittedPartError(f"{path} does not match its manifest; run `anomalyst adapt` again")
     try:
-        return Adapted(Prompts.of_tensors(load_tensors(content)), manifest)
+        return Adapted(Prompts.of_tensors(load_tensors(content), channels), manifest)
     except (SafetensorError, KeyError, ValueError) as error:
         raise FittedPartError(f"{path} cannot be used ({error}); run `anomalyst adapt` again") from error

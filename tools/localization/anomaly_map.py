@@ -27,6 +27,14 @@ class MapScale(NamedTuple):
         spread = 1.4826 * float(np.median(np.abs(distances - median)))
         return cls(median, max(spread, 1e-6))
 
+    @classmethod
+    def of_tensor(cls, saved: Tensor) -> "MapScale":
+        """Median and deviation, (2,) finite; raises `ValueError` where the deviation is none."""
+        median, deviation = saved.tolist()
+        if deviation <= 0:
+            raise ValueError(f"expected a deviation above 0, got {deviation}")
+        return cls(median, deviation)
+
 
 def smooth(distances: Tensor) -> Tensor:
     """(B, h, w) patch distances averaged over 3 x 3 patches: one odd patch is noise, a defect has neighbours."""

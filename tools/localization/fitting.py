@@ -15,7 +15,7 @@ from tools.localization.adapted import read_prompts
 from tools.localization.appearance import Appearance, look_at
 from tools.localization.backbones import Backbone, load_backbone
 from tools.localization.calibration import ConformalCalibration, Scheme
-from tools.localization.imaging import Imaging, ImagingRange
+from tools.localization.imaging import Imaging, ImagingRange, farthest
 from tools.localization.localizer import Localizer
 from tools.localization.looks import Seen, see
 from tools.localization.manifest import FORMAT, LocalizerSettings, Manifest
@@ -83,11 +83,12 @@ def fit_localizer(
     ]
     scale = _scale(judged)
     embeddings = torch.stack([seen.embedding for seen in learned]).numpy()
+    imaging = _imaging(learned, judged if calibration_parts else [], embeddings)
     scheme: Scheme = "split" if calibration_parts else "cross"
     return Localizer(
         backbone,
         normal._replace(prompted=prompted),
-        ImagingRange.fit([*(_taken(seen) for seen in learned), *(part.taken for part in judged)], embeddings),
+        imaging,
         scale,
         ConformalCalibration([_score(part, scale) for part in judged], scheme),
         embeddings,
@@ -100,6 +101,7 @@ def fit_localizer(
             memory_parts=tuple(part.sha256 for part in memory_parts),
             calibration_parts=tuple(part.sha256 for part in calibration_parts or memory_parts),
             scheme=scheme,
+            farthest=imaging.farthest,
             tensors_sha256="",
         ),
     )
@@ -115,6 +117,7 @@ class _Judged(NamedTuple):
 
     grid: Tensor
     """(h, w) distances."""
+    embedding: Tensor
     taken: Imaging
     height: int
     """Of the picture, in pixels."""
@@ -122,11 +125,18 @@ class _Judged(NamedTuple):
 
 
 def _judged(known: Normal, seen: Seen) -> _Judged:
-    return _Judged(known.distances(seen), _taken(seen), seen.height, seen.width)
+    return _Judged(known.distances(seen), seen.embedding, _taken(seen), seen.height, seen.width)
 
 
 def _taken(seen: Seen) -> Imaging:
     return Imaging.of(seen.grey, seen.height, seen.width)
+
+
+def _imaging(learned: Sequence[Seen], apart: Sequence[_Judged], embeddings: NDArray[np.float32]) -> ImagingRange:
+    """Of all normal parts, those that were held out for good among them."""
+    taken = [*(_taken(seen) for seen in learned), *(part.taken for part in apart)]
+    of_apart = np.array([part.embedding.numpy() for part in apart], np.float32).reshape(len(apart), embeddings.shape[1])
+    return ImagingRange.fit(taken, farthest(embeddings, of_apart))
 
 
 def _scale(judged: Sequence[_Judged]) -> maps.MapScale:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
+from torch import Tensor
 
 from tools.localization.template import Grey
 
@@ -16,6 +17,9 @@ _SHARPNESS_AREA = 256 * 256
 
 _FEWEST = 5
 """References from which it is known how much normal pictures differ from each other as a whole."""
+
+_ROUNDING = 1e-4
+"""Cosine distances that are none: references may all be the same."""
 
 _FAR = 2.0
 """Times the largest distance between a reference and its nearest fellow."""
@@ -77,19 +81,19 @@ class ImagingRange(NamedTuple):
     lowest: Imaging
     highest: Imaging
     farthest: float | None
-    """Largest cosine distance between a reference and its nearest fellow; `None` where there are too few to know."""
+    """Largest cosine distance of a normal part to its nearest reference; `None` where there are too few to know."""
 
     @classmethod
-    def fit(cls, references: Sequence[Imaging], embeddings: NDArray[np.float32]) -> "ImagingRange":
-        """From one reference or more, and the (N, D) embeddings of those that are remembered."""
-        values = np.array(references)
-        return cls.of_bounds([values.min(axis=0).tolist(), values.max(axis=0).tolist()], embeddings)
+    def fit(cls, normal: Sequence[Imaging], farthest: float | None) -> "ImagingRange":
+        """From one normal part or more."""
+        values = np.array(normal)
+        return cls(Imaging(*values.min(axis=0).tolist()), Imaging(*values.max(axis=0).tolist()), farthest)
 
     @classmethod
-    def of_bounds(cls, bounds: Sequence[Sequence[float]], embeddings: NDArray[np.float32]) -> "ImagingRange":
-        """From the lowest and the highest value of each trait."""
-        lowest, highest = bounds
-        return cls(Imaging(*lowest), Imaging(*highest), _farthest(embeddings))
+    def of_tensor(cls, bounds: Tensor, farthest: float | None) -> "ImagingRange":
+        """From the lowest and the highest value of each trait, (2, 4)."""
+        lowest, highest = bounds.tolist()
+        return cls(Imaging(*lowest), Imaging(*highest), farthest)
 
     def unlike(self, picture: Imaging) -> tuple[str, ...]:
         """A sentence for each way in which a picture was taken otherwise than all references."""
@@ -101,7 +105,7 @@ class ImagingRange(NamedTuple):
 
     def unfamiliar(self, distance: float) -> bool:
         """True where a picture as a whole is farther from its nearest reference than references are from each other."""
-        return self.farthest is not None and distance > _FAR * self.farthest
+        return self.farthest is not None and distance > _FAR * max(self.farthest, _ROUNDING)
 
 
 def nearest_distance(embedding: NDArray[np.float32], embeddings: NDArray[np.float32]) -> float:
@@ -109,12 +113,16 @@ def nearest_distance(embedding: NDArray[np.float32], embeddings: NDArray[np.floa
     return 1.0 - float((_unit(embeddings) @ _unit(embedding)).max())
 
 
-def _farthest(embeddings: NDArray[np.float32]) -> float | None:
-    if len(embeddings) < _FEWEST:
-        return None
-    similarity = _unit(embeddings) @ _unit(embeddings).T
-    np.fill_diagonal(similarity, -1.0)
-    return max(0.0, 1.0 - float(similarity.max(axis=1).min()))
+def farthest(references: NDArray[np.float32], apart: NDArray[np.float32]) -> float | None:
+    """Largest cosine distance of a normal part to its nearest reference, from (N, D) embeddings.
+
+    Of the parts that were held `apart`, (M, D), or, where those are too few, of each reference to the nearest other one.
+    """
+    similarity = _unit(apart) @ _unit(references).T
+    if len(apart) < _FEWEST:
+        similarity = _unit(references) @ _unit(references).T
+        np.fill_diagonal(similarity, -1.0)
+    return max(0.0, 1.0 - float(similarity.max(axis=1).min())) if len(similarity) >= _FEWEST else None
 
 
 def _unit(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,25 +1,26 @@
 """The instrument on which every verdict rests: how unlike the normal references is each place of this view?"""
 
 import hashlib
-import json
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
+from torch import Tensor
 
 from knowledge import FittedPartError, ToolFailure, write_atomically
 from tools.localization import anomaly_map as maps
 from tools.localization.backbones import Backbone, load_backbone
 from tools.localization.calibration import ConformalCalibration
 from tools.localization.imaging import Imaging, ImagingRange, nearest_distance
-from tools.localization.looks import see
+from tools.localization.looks import dimensions, see
 from tools.localization.manifest import MANIFEST_FILE, LocalizerSettings, Manifest, read_manifest, read_part
 from tools.localization.normal import Normal
+from tools.localization.saved import expect
 from tools.localization.template import Template
 
 _TENSORS_FILE = "localizer.safetensors"
@@ -81,9 +82,9 @@ class Localizer:
         """
         seen = see(self.backbone, pixels, self.areas)
         distances = self.normal.distances(seen, template)
-        if not torch.isfinite(distances).all():
-            raise ToolFailure("the localiser got features that are not finite numbers; the view cannot be judged")
         anomaly_map = maps.scaled_to_view(distances, self.scale, *pixels.shape[:2])
+        if not np.isfinite(anomaly_map).all():
+            raise ToolFailure("the localiser got features that are not finite numbers; the view cannot be judged")
         embedding = seen.embedding.numpy()
         return Localization(
             anomaly_map,
@@ -117,29 +118,41 @@ class Localizer:
         content = read_part(folder / _TENSORS_FILE)
         if hashlib.sha256(content).hexdigest() != manifest.tensors_sha256:
             raise FittedPartError(f"{folder}: {_TENSORS_FILE} does not match its manifest; enroll the product again")
-        if _metadata(content).get("manifest") != manifest.without_hash():
-            raise FittedPartError(f"{folder}: {MANIFEST_FILE} was changed by hand; enroll the product again")
+        if _said_of_itself(folder / _TENSORS_FILE) != manifest.without_hash():
+            raise FittedPartError(f"{folder}: {MANIFEST_FILE} was changed since; enroll the product again")
         backbone = load_backbone(manifest.settings.backbone, manifest.settings.weights)
         if backbone.weights_sha256 != manifest.backbone_sha256:
             raise FittedPartError(f"{folder}: learned with other weights of {backbone.name}; enroll the product again")
         try:
-            tensors = load_tensors(content)
-            embeddings = tensors["embeddings"].numpy()
-            return cls(
-                backbone,
-                Normal.of_tensors(tensors, len(manifest.appearance.areas)),
-                ImagingRange.of_bounds(tensors["imaging"].tolist(), embeddings),
-                maps.MapScale(*tensors["scale"].tolist()),
-                ConformalCalibration(tensors["calibration"].tolist(), manifest.scheme),
-                embeddings,
-                manifest,
-            )
+            return cls._of_tensors(load_tensors(content), backbone, manifest)
         except (SafetensorError, KeyError, ValueError) as error:
             raise FittedPartError(f"{folder}: {_TENSORS_FILE} cannot be used ({error}); enroll again") from error
 
+    @classmethod
+    def _of_tensors(cls, tensors: dict[str, Tensor], backbone: Backbone, manifest: Manifest) -> "Localizer":
+        channels, dimension = dimensions(backbone)
+        embeddings = expect(tensors, "embeddings", len(manifest.memory_parts), dimension).numpy()
+        return cls(
+            backbone,
+            Normal.of_tensors(
+                tensors,
+                len(manifest.appearance.areas),
+                channels,
+                aligned=manifest.settings.aligned,
+                prompted=manifest.prompts_sha256 is not None,
+            ),
+            ImagingRange.of_tensor(expect(tensors, "imaging", 2, 4, dtype=torch.float64), manifest.farthest),
+            maps.MapScale.of_tensor(expect(tensors, "scale", 2, dtype=torch.float64)),
+            ConformalCalibration(expect(tensors, "calibration", None, dtype=torch.float64).tolist(), manifest.scheme),
+            embeddings,
+            manifest,
+        )
 
-def _metadata(content: bytes) -> dict[str, str]:
-    """What a safetensors file says of itself: its header is the length in 8 bytes, then that much JSON."""
-    length = int.from_bytes(content[:8], "little")
-    metadata: dict[str, str] = json.loads(content[8 : 8 + length]).get("__metadata__", {})
-    return metadata
+
+def _said_of_itself(path: Path) -> str:
+    """The manifest that was written with the tensors."""
+    try:
+        with safe_open(path, "pt") as file:
+            return str((file.metadata() or {}).get("manifest"))
+    except (SafetensorError, OSError) as error:
+        raise FittedPartError(f"{path} cannot be used ({error}); enroll again") from error

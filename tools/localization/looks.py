@@ -47,6 +47,12 @@ def patches_of(backbone: Backbone, features: Features) -> Tensor:
     return join(tuple(features.layers[index] for index in backbone.memory_layers), backbone.neighbourhood)
 
 
+def dimensions(backbone: Backbone) -> tuple[int, int]:
+    """Channels of a patch, and of the embedding of a picture."""
+    seen = see(backbone, np.zeros((64, 64, 3), np.uint8), (64 * 64,))
+    return seen.patches[0].shape[0], len(seen.embedding)
+
+
 def on_finest_grid(grids: Sequence[Tensor]) -> Tensor:
     """(h, w) of each look -> (L, h, w), all on the finest grid among them."""
     finest = max((grid.shape for grid in grids), key=lambda shape: shape.numel())

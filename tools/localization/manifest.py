@@ -10,7 +10,7 @@ from tools.localization.appearance import Appearance, Area
 from tools.localization.backbones import DEFAULT_BACKBONE
 from tools.localization.calibration import Scheme
 
-FORMAT = 3
+FORMAT = 4
 """Raised whenever fitted parts of an older program would give other maps."""
 
 _SIDES = (32, 4096)
@@ -40,7 +40,7 @@ class LocalizerSettings(Frozen):
 
 
 def parse_looks(sides: str) -> tuple[int, ...] | None:
-    """`224,480` -> areas of the looks, those of squares with these sides; None where nothing is given.
+    """`224,480` -> areas of the looks, those of squares with these sides, coarse first; None where nothing is given.
 
     Raises `RequestError` for anything but whole numbers from 32 to 4096.
     """
@@ -49,7 +49,7 @@ def parse_looks(sides: str) -> tuple[int, ...] | None:
     given = [side.strip() for side in sides.split(",")]
     if not all(side.isdecimal() and _SIDES[0] <= int(side) <= _SIDES[1] for side in given):
         raise RequestError(f"looks: expected sides from {_SIDES[0]} to {_SIDES[1]} with commas, got {sides!r}")
-    return tuple(int(side) ** 2 for side in given)
+    return tuple(sorted({int(side) ** 2 for side in given}))
 
 
 class Manifest(Frozen):
@@ -67,6 +67,8 @@ class Manifest(Frozen):
     calibration_parts: tuple[str, ...]
     """sha256 of each normal part that was held out."""
     scheme: Scheme
+    farthest: Annotated[float, Field(ge=0)] | None = None
+    """See `ImagingRange`."""
     tensors_sha256: str
 
     def without_hash(self) -> str:

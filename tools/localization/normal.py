@@ -14,6 +14,7 @@ from tools.localization.manifest import LocalizerSettings
 from tools.localization.memory import PatchMemory
 from tools.localization.projection import Projection
 from tools.localization.prompted import Prompted
+from tools.localization.saved import expect
 from tools.localization.template import Template
 
 
@@ -70,17 +71,24 @@ class Normal(NamedTuple):
         return found | ({} if self.prompted is None else self.prompted.tensors())
 
     @classmethod
-    def of_tensors(cls, tensors: Mapping[str, Tensor], looks: int) -> "Normal":
+    def of_tensors(
+        cls, tensors: Mapping[str, Tensor], looks: int, channels: int, *, aligned: bool, prompted: bool
+    ) -> "Normal":
         """What was saved; raises `KeyError` where something is missing, `ValueError` where shapes do not agree."""
-        memories = tuple(
-            PatchMemory(
-                Projection(tensors[f"mean.{look}"], tensors[f"projection.{look}"]),
-                tensors[f"patches.{look}"],
-                tensors[f"sources.{look}"],
-            )
-            for look in range(looks)
-        )
-        template = None
-        if "template.lowest" in tensors:
-            template = Template(tensors["template.lowest"].numpy(), tensors["template.highest"].numpy())
-        return cls(memories, template, Prompted.of_tensors(tensors, looks) if "strength" in tensors else None)
+        memories = tuple(_memory(tensors, look, channels) for look in range(looks))
+        template = _template(tensors) if aligned else None
+        return cls(memories, template, Prompted.of_tensors(tensors, looks, channels) if prompted else None)
+
+
+def _memory(tensors: Mapping[str, Tensor], look: int, channels: int) -> PatchMemory:
+    matrix = expect(tensors, f"projection.{look}", channels, None)
+    patches = expect(tensors, f"patches.{look}", None, matrix.shape[1])
+    if not len(patches):
+        raise ValueError(f"patches.{look}: expected one patch or more")
+    sources = expect(tensors, f"sources.{look}", len(patches), channels)
+    return PatchMemory(Projection(expect(tensors, f"mean.{look}", channels), matrix), patches, sources)
+
+
+def _template(tensors: Mapping[str, Tensor]) -> Template:
+    lowest = expect(tensors, "template.lowest", None, None)
+    return Template(lowest.numpy(), expect(tensors, "template.highest", *lowest.shape).numpy())

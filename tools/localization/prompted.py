@@ -10,6 +10,7 @@ from tools.localization.anomaly_map import MapScale
 from tools.localization.differences import Difference, ResidualScale, together
 from tools.localization.looks import on_finest_grid
 from tools.localization.prompts import Prompts
+from tools.localization.saved import expect
 
 _MOST = 20.0
 """Logarithm by which a distance is raised at most."""
@@ -55,11 +56,17 @@ class Prompted(NamedTuple):
         return found
 
     @classmethod
-    def of_tensors(cls, tensors: Mapping[str, Tensor], looks: int) -> "Prompted":
+    def of_tensors(cls, tensors: Mapping[str, Tensor], looks: int, channels: int) -> "Prompted":
         """What was saved; raises `KeyError` where something is missing, `ValueError` where shapes do not agree."""
-        residuals = tuple(ResidualScale(tensors[f"noise.{look}"], tensors[f"usual.{look}"]) for look in range(looks))
-        scales = tuple(MapScale(*tensors[f"logits.{look}"].tolist()) for look in range(looks))
-        return cls(Prompts.of_tensors(tensors), residuals, scales, float(tensors["strength"]))
+        residuals = tuple(
+            ResidualScale(expect(tensors, f"noise.{look}", channels), expect(tensors, f"usual.{look}"))
+            for look in range(looks)
+        )
+        scales = tuple(
+            MapScale.of_tensor(expect(tensors, f"logits.{look}", 2, dtype=torch.float64)) for look in range(looks)
+        )
+        strength = expect(tensors, "strength", dtype=torch.float64)
+        return cls(Prompts.of_tensors(tensors, channels), residuals, scales, float(strength))
 
 
 def _logits(prompts: Prompts, residuals: ResidualScale, difference: Difference) -> Tensor:

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from tools.localization.saved import expect
 from tools.localization.text_tower import TextTower
 
 WIDTH = 64
@@ -53,13 +54,29 @@ class Prompts(NamedTuple):
         return {f"prompts.{name}": value.contiguous() for name, value in self._asdict().items()}
 
     @classmethod
-    def of_tensors(cls, tensors: Mapping[str, Tensor]) -> "Prompts":
-        """What was saved; raises `KeyError` where something is missing, `ValueError` where shapes do not agree."""
-        prompts = cls(*(tensors[f"prompts.{name}"] for name in cls._fields))
-        width, inputs = prompts.weight.shape
-        expected = ((inputs,), (inputs,), (width, inputs), (width,), (2, width), (), ())
-        if tuple(tuple(value.shape) for value in prompts) != expected:
-            raise ValueError("prompts of shapes that do not agree")
+    def of_tensors(cls, tensors: Mapping[str, Tensor], channels: int) -> "Prompts":
+        """What was saved, for patches of so many channels; raises `KeyError` where something is missing, `ValueError`
+        where it is of another kind than prompts are.
+        """
+        inputs = channels + 1
+        weight = expect(tensors, "prompts.weight", None, inputs)
+        width = weight.shape[0]
+        prompts = cls(
+            expect(tensors, "prompts.mean", inputs),
+            expect(tensors, "prompts.deviation", inputs),
+            weight,
+            expect(tensors, "prompts.bias", width),
+            expect(tensors, "prompts.vectors", 2, width),
+            expect(tensors, "prompts.temperature"),
+            expect(tensors, "prompts.offset"),
+        )
+        lengths = prompts.vectors.norm(dim=1)
+        if (
+            not (prompts.deviation > 0).all()
+            or prompts.temperature <= 0
+            or not torch.allclose(lengths, torch.ones(2), atol=1e-3)
+        ):
+            raise ValueError("prompts: expected vectors of length one, and deviations and a temperature above 0")
         return prompts
 
 
