@@ -62,7 +62,7 @@ prompts: setup  ## the prompts that are shipped, learned on DIR's six papers of 
 		ANOMALYST_HOME=out/prompts $(BIN)/anomalyst enroll $$set --good $(DIR)/$$set/train/good --prompts none || exit 1; \
 	done
 	@ANOMALYST_HOME=out/prompts $(BIN)/anomalyst adapt
-	@cp out/prompts/prompts/efficientnet_lite0.* tools/localization/prompts_shipped/
+	@cp out/prompts/prompts/efficientnet_lite0-* tools/localization/prompts_shipped/
 
 figures: setup  ## durability under SIGKILL, overhead of the agent, cost of starting
 	@$(BIN)/python -m evals.durability

@@ -113,9 +113,11 @@ def adapt(
     ] = None,
     backbone: Backbone = "efficientnet_lite0",
     weights: Weights = None,
-    pictures: Annotated[int, typer.Option(min=5, help="Pictures with a synthetic anomaly, of each product.")] = 40,
+    pictures: Annotated[
+        int, typer.Option(min=5, max=10_000, help="Pictures with a synthetic anomaly, of each product.")
+    ] = 40,
     steps: Annotated[int, typer.Option(min=1, help="Steps of learning.")] = 600,
-    seed: Annotated[int, typer.Option(help="Draws parts, anomalies and first values.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Draws parts, anomalies and first values.")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Learn from synthetic anomalies on all products what an anomaly looks like; used when a product is enrolled next."""
@@ -133,8 +135,10 @@ def adapt(
     if as_json:
         typer.echo(json.dumps(facts))
         return
+    if facts["left_out"]:
+        typer.echo(f"left out, since they have too few normal parts: {', '.join(facts['left_out'])}", err=True)
     kinds = ", ".join(f"{kind} {auroc:.3f}" for kind, auroc in facts["held_out_auroc"].items())
-    typer.echo(f"learned on {', '.join(facts['products'])}; patches of pictures not learned from, AUROC: {kinds}")
+    typer.echo(f"learned on {', '.join(facts['products'])}; changed patches against others, AUROC: {kinds}")
     typer.echo(f"{path}; enroll products again to use it", err=True)
 
 

@@ -50,6 +50,7 @@ def adaptation_summary(adapted: Adapted, path: Path) -> dict[str, Any]:
         "file": str(path),
         "backbone": manifest.backbone,
         "products": [product.name for product in manifest.products],
+        "left_out": list(manifest.left_out),
         "held_out_auroc": manifest.held_out_auroc,
     }
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from evals.datasets import LabelledSet, read_sets
 from evals.judging import DETECTION, averages, detection, judge_each, parts_of, protocol, watched
+from knowledge import RequestError
 from tools import (
     AdaptationSettings,
     Adapted,
@@ -41,6 +42,8 @@ KINDS: Mapping[str, tuple[str, ...]] = {
 """Groups of synthetic anomalies from which prompts are learned alone."""
 
 _ALL_KINDS = "all kinds"
+_LOOKS = 2
+_LEAST = 4
 _PICTURES = 20
 """With synthetic anomalies, of each set."""
 
@@ -63,7 +66,12 @@ class Variant(NamedTuple):
 
 def run_ablation(source: str, names: list[str], settings: LocalizerSettings, progress: Progress) -> dict[str, Any]:
     """Every variant on every set; the prompts are learned on the normal parts of these sets, without a defect."""
+    if settings.areas and len(settings.areas) != _LOOKS:
+        raise RequestError(f"an ablation compares {_LOOKS} looks, got {len(settings.areas)}")
     sets = read_sets(source, names, settings.seed)
+    for labelled in sets:
+        if len(labelled.train) < _LEAST:
+            raise RequestError(f"{labelled.name}: an ablation needs {_LEAST} normal parts to learn from")
     backbone = load_backbone(settings.backbone, settings.weights)
     prompts = _prompts_by_kinds(sets, backbone, settings, progress)
     variants = _variants(backbone)
@@ -86,8 +94,8 @@ def _variants(backbone: Backbone) -> list[Variant]:
         Variant("second look alone", change=_look(1)),
         Variant("shuffled first look with the second", shuffled=True),
         *(Variant(f"two looks, layer {index + 1} alone", change=_layer(backbone, index)) for index in (0, 1)),
-        Variant("two looks, every product whitened", whiten=True),
-        Variant("two looks, no product whitened", whiten=False),
+        Variant("two looks, every product on all axes, whitened", whiten=True),
+        Variant("two looks, every product on 64 axes, not whitened", whiten=False),
         *(Variant(f"two looks and prompts from {name}", name) for name in KINDS),
     ]
 
@@ -156,8 +164,8 @@ def _figures(
     waiting = iter(test)
 
     def judge(pixels: NDArray[np.uint8]) -> tuple[float, NDArray[np.float32]]:
-        distances = normal.distances(next(waiting))
-        return float(distances.max()), _sized(distances, pixels)
+        found = _sized(normal.distances(next(waiting)), pixels)
+        return float(found.max()), found
 
     return detection(list(judge_each(judge, labelled.test)))
 

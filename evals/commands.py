@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from knowledge import RequestError
+
 
 def bench(
     source: Annotated[
@@ -20,7 +22,7 @@ def bench(
     looks: Annotated[
         str, typer.Option(help="Sides of the inputs, coarse first, with commas; chosen where empty.")
     ] = "",
-    seed: Annotated[int, typer.Option(help="Draws splits and memories.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Draws splits and memories.")] = 0,
     peers: Annotated[
         str, typer.Option(help="Peers to run as well, with commas: patchcore, padim (see `make peers`).")
     ] = "",
@@ -46,6 +48,8 @@ def bench(
         backbone=backbone, weights=weights, prompts=prompts, areas=parse_looks(looks), seed=seed
     )
     with progress_bars() as progress:
+        if ablate and (shots or rivals or prompts != "shipped"):
+            raise RequestError("--ablate goes without --shots, --peers and --prompts; it brings its own prompts")
         if ablate:
             result = run_ablation(source, wanted, settings, progress)
         elif shots:

@@ -51,7 +51,8 @@ class LabelledImage(NamedTuple):
             return None
         mask = np.zeros((height, width), np.bool_)
         for x, y, w, h in self.boxes:
-            mask[round(y) : round(y + h), round(x) : round(x + w)] = True
+            top, left = max(0, round(y)), max(0, round(x))
+            mask[top : max(top, round(y + h)), left : max(left, round(x + w))] = True
         return mask
 
 
@@ -140,12 +141,17 @@ def _coco_boxes(path: Path) -> dict[str, tuple[tuple[float, float, float, float]
     """File name -> boxes, from a COCO file; empty where there is none."""
     if not path.is_file():
         return {}
-    content: dict[str, Any] = json.loads(path.read_text())
-    names = {image["id"]: Path(image["file_name"]).name for image in content["images"]}
-    boxes: dict[str, tuple[tuple[float, float, float, float], ...]] = dict.fromkeys(names.values(), ())
-    for annotation in content["annotations"]:
-        x, y, w, h = annotation["bbox"]
-        boxes[names[annotation["image_id"]]] += ((x, y, w, h),)
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+        names = {image["id"]: Path(image["file_name"]).name for image in content["images"]}
+        boxes: dict[str, tuple[tuple[float, float, float, float], ...]] = dict.fromkeys(names.values(), ())
+        for annotation in content["annotations"]:
+            x, y, w, h = (float(value) for value in annotation["bbox"])
+            boxes[names[annotation["image_id"]]] += ((x, y, w, h),)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise RequestError(
+            f"{path}: cannot be read as COCO boxes ({error!r}); give the file as it was published"
+        ) from error
     return boxes
 
 

@@ -63,6 +63,7 @@ def protocol(settings: LocalizerSettings, peers: Sequence[str]) -> dict[str, Any
         "backbone": settings.backbone,
         "input_areas": settings.areas,
         "peers_input_area": PEER_AREA if peers else None,
+        "prompts": settings.prompts,
         "memory_patches": settings.memory_size,
         "seed": settings.seed,
         "scored_at": f"native size, at most {SCORED_AREA} pixels, aspect kept; masks nearest",

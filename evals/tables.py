@@ -130,7 +130,7 @@ def protocol_line(result: dict[str, Any]) -> str:
             f"prompts learned on {protocol['pictures']} pictures of each set; macro over {len(result['variants'][0]['sets'])} "
             f"sets; scored at {protocol['scored_at']}; AUPRO {protocol['aupro']}."
         )
-    areas, memory = _areas(result), f"{protocol['memory_patches']} memory patches"
+    areas, memory = _areas(result), f"{protocol['memory_patches']} memory patches, prompts {protocol['prompts']}"
     if "shots" in protocol:
         return (
             f"Protocol: {protocol['backbone']}, {areas} input pixels, {memory}; references {protocol['references']}; "

@@ -106,13 +106,12 @@ class LearnedProducts:
         What was worked out before it was interrupted is kept beside them, and not worked out again.
         """
         localizer = localizer or LocalizerSettings()
-        products = [
-            NormalProduct(name, self._references(self.catalog.load(name))) for name in names or self.catalog.names()
-        ]
+        known = [self.catalog.load(name) for name in names or self.catalog.names()]
+        products = [NormalProduct(product.name, self._references(product), product.window) for product in known]
         backbone = load_backbone(localizer.backbone, localizer.weights)
         settings = settings or AdaptationSettings()
         adapted = adapt(products, backbone, localizer, settings, self._prompts / "cache", progress)
-        path = self._prompts / file_name(backbone.name)
+        path = self._prompts / file_name(backbone)
         adapted.save(path)
         return adapted, path
 
@@ -123,7 +122,7 @@ class LearnedProducts:
 
     def _settings(self, product: Product, settings: LocalizerSettings) -> LocalizerSettings:
         """With what the product says of itself, and with the prompts of this home rather than those that are shipped."""
-        adapted = self._prompts / file_name(settings.backbone)
+        adapted = self._prompts / file_name(load_backbone(settings.backbone, settings.weights))
         own = {"prompts": str(adapted)} if settings.prompts == SHIPPED and adapted.is_file() else {}
         return settings.model_copy(update={"window": product.window, "aligned": product.aligned, **own})
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evals.datasets import LabelledSet, read_sets
+from evals.datasets import LabelledImage, LabelledSet, read_sets
 from evals.simulated import write_plate, write_plates
 from knowledge import RequestError
 
@@ -212,3 +212,28 @@ def test_a_mask_of_sixteen_bits_keeps_its_smallest_id(visa: Path) -> None:
     ids[0, 0], ids[1, 1] = 1, 300
     Image.fromarray(ids).save(visa / "candle/Data/Masks/Anomaly/000.png")
     assert read_sets(str(visa), ["candle"], 0)[0].test[1].truth(96, 128).sum() == 2
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["{", "[]", '{"images": []}', '{"images": [], "annotations": [{"bbox": [1, 2, 3, 4], "image_id": 7}]}'],
+)
+def test_boxes_that_cannot_be_read_say_which_file(tmp_path: Path, content: str) -> None:
+    for folder in ("train/good", "test/good", "test/mixed", "ground_truth/mixed"):
+        (tmp_path / "set" / folder).mkdir(parents=True)
+    for path in ("train/good/a.png", "test/good/b.png", "test/mixed/c.png"):
+        Image.new("RGB", (8, 8)).save(tmp_path / "set" / path)
+    boxes = tmp_path / "set" / "ground_truth" / "mixed" / "boxes_coco.json"
+    boxes.write_text(content)
+    with pytest.raises(RequestError, match="boxes_coco"):
+        read_sets(str(tmp_path), [], 0)
+
+
+def test_boxes_that_leave_the_picture_are_cut_at_its_border() -> None:
+    truth = LabelledImage(Path("x.png"), anomalous=True, boxes=((-3.0, -2.0, 5.0, 4.0), (6.0, 6.0, 9.0, 9.0))).truth(
+        8, 8
+    )
+    assert truth is not None
+    assert truth[:2, :2].all()
+    assert truth[6:, 6:].all()
+    assert truth.sum() == 8

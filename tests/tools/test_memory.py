@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from knowledge import FittedPartError
 from tools.localization.memory import PatchMemory
 from tools.localization.projection import Projection
 
@@ -115,5 +116,5 @@ def test_fewer_patches_than_places_are_all_kept() -> None:
 def test_features_that_are_no_numbers_are_never_remembered(odd) -> None:
     patches = random_patches(10, 3)
     patches[4, 1] = odd
-    with pytest.raises(ValueError, match="finite"):
+    with pytest.raises(FittedPartError, match="finite"):
         PatchMemory.fit(patches, 5, seed=0)

@@ -3,7 +3,7 @@
 Each product's normal parts are parted in two. One half fills a memory; on pictures of the other half anomalies are made,
 and every patch is encoded by how it differs from the memory. What is learned is which differences are anomalous, for all
 products alike; the backbone stays frozen. The encoded patches of a product are kept in a cache, so that adaptation that
-was interrupted goes on where it was, and a new product costs its own pictures alone.
+was interrupted goes on where it was.
 """
 
 import hashlib
@@ -22,18 +22,18 @@ from scipy import stats
 from torch import Tensor
 
 from knowledge import FittedPartError, write_atomically
-from tools.localization.adapted import Adapted, AdaptedManifest, AdaptedProduct
+from tools.localization.adapted import FORMAT, Adapted, AdaptedManifest, AdaptedProduct
 from tools.localization.appearance import look_at
 from tools.localization.backbones import Backbone
 from tools.localization.differences import ResidualScale
 from tools.localization.fitting import Part, Progress
-from tools.localization.looks import see
+from tools.localization.looks import dimensions, see
 from tools.localization.manifest import LocalizerSettings
 from tools.localization.normal import Normal
 from tools.localization.prompts import LearnablePrompts, Prompts
 from tools.localization.synthesis import KINDS, synthesize
 
-_FORMAT = 1
+_FORMAT = 2
 """Raised whenever the cache of an older program would hold other patches."""
 
 _FEWEST = 4
@@ -45,6 +45,11 @@ _PATCHES = 400
 _SCALED_BY = 20
 _HELD_OUT = 5
 """Every fifth picture is not learned from, but tells how well was learned."""
+
+_CHANGED = 0.5
+"""Share of a patch from which it counts as changed."""
+_COUNTED = 10
+"""Patches on either side from which an AUROC says something."""
 
 _BATCH = 4096
 _LEARNING_RATE = 2e-3
@@ -68,6 +73,8 @@ class NormalProduct(NamedTuple):
 
     name: str
     parts: Sequence[Part]
+    window: tuple[float, float] | None = None
+    """By which counts of 16-bit files became the parts' pixels."""
 
 
 class _Patches(NamedTuple):
@@ -98,11 +105,10 @@ def adapt(
     enough = [product for product in products if len(product.parts) >= _FEWEST]
     if not enough:
         raise FittedPartError(f"no product has {_FEWEST} normal parts or more, so there is nothing to adapt to")
-    textures = [product.parts[0] for product in enough]
-    patches = [_cached_patches(product, textures, backbone, localizer, settings, cache, progress) for product in enough]
+    patches = [_cached_patches(product, enough, backbone, localizer, settings, cache, progress) for product in enough]
     learned = _learn([_learned_from(of) for of in patches], backbone, settings, progress)
     manifest = AdaptedManifest(
-        format=1,
+        format=FORMAT,
         backbone=backbone.name,
         backbone_sha256=backbone.weights_sha256,
         seed=settings.seed,
@@ -111,6 +117,7 @@ def adapt(
             AdaptedProduct(name=product.name, parts=len(product.parts), pictures=len(of.picture.unique()))
             for product, of in zip(enough, patches, strict=True)
         ),
+        left_out=tuple(product.name for product in products if len(product.parts) < _FEWEST),
         held_out_auroc=_held_out_auroc(learned, patches),
         tensors_sha256="",
     )
@@ -119,26 +126,31 @@ def adapt(
 
 def _cached_patches(
     product: NormalProduct,
-    textures: Sequence[Part],
+    products: Sequence[NormalProduct],
     backbone: Backbone,
     localizer: LocalizerSettings,
     settings: AdaptationSettings,
     cache: Path,
     progress: Progress,
 ) -> _Patches:
-    foreign = [part for part in textures if part.sha256 != product.parts[0].sha256]
+    lenders = [other for other in products if other.name != product.name]
     belongs = (
         *(_FORMAT, backbone.weights_sha256, localizer.model_dump_json(exclude={"prompts", "weights"})),
         *(settings.pictures, settings.seed, settings.kinds),
-        *([part.sha256 for part in of] for of in (product.parts, foreign)),
+        *(product.window, [part.sha256 for part in product.parts]),
+        [(other.window, other.parts[0].sha256) for other in lenders],
     )
     path = cache / f"{hashlib.sha256(json.dumps(belongs).encode()).hexdigest()[:24]}.safetensors"
     try:
-        return _Patches(**load_file(path))
+        kept = _Patches(**load_file(path))
+        if kept.encoded.shape[1] == dimensions(backbone)[0] + 1:
+            return kept
     except (OSError, SafetensorError, TypeError):
-        found = _patches(product, foreign, backbone, localizer, settings, progress)
-        write_atomically(path, save(found._asdict()))
-        return found
+        pass  # Nothing there, or nothing that can be used: it is worked out again.
+    foreign = [other.parts[0] for other in lenders]
+    found = _patches(product, foreign, backbone, localizer, settings, progress)
+    write_atomically(path, save(found._asdict()))
+    return found
 
 
 def _patches(
@@ -200,7 +212,7 @@ def _chosen(changed: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _learned_from(patches: _Patches) -> _Patches:
-    return _Patches(*(column[patches.picture % _HELD_OUT != _HELD_OUT - 1] for column in patches))
+    return _Patches(*(column[~_is_apart(patches)] for column in patches))
 
 
 def _learn(
@@ -242,23 +254,26 @@ def _batches(weights: Tensor, settings: AdaptationSettings) -> Iterator[Tensor]:
 
 
 def _held_out_auroc(prompts: Prompts, products: Sequence[_Patches]) -> dict[str, float]:
-    """Patches that changed against those that did not, over all products, on pictures that were not learned from."""
-    found: dict[str, float] = {}
-    for index, kind in enumerate(KINDS):
-        logits, changed = [], []
-        for patches in products:
-            of_kind = (patches.kind == index) & (patches.picture % _HELD_OUT == _HELD_OUT - 1)
-            logits.append(prompts.logits(patches.encoded[of_kind].float()))
-            changed.append(patches.changed[of_kind] > 0.5)
-        auroc = _auroc(torch.cat(logits), torch.cat(changed))
-        found |= {} if auroc is None else {kind: round(auroc, 4)}
-    return found
+    """Patches that changed against those that did not, over all products, with anomalies that were not learned from."""
+    apart = [_Patches(*(column[_is_apart(of)] for column in of)) for of in products]
+    kind, changed = (torch.cat(column) for column in zip(*((of.kind, of.changed) for of in apart), strict=True))
+    logits = torch.cat([prompts.logits(of.encoded.float()) for of in apart])
+    # Patches that changed in part are neither the one nor the other.
+    clear = (changed == 0) | (changed > _CHANGED)
+    groups = {"all": clear} | {name: clear & (kind == index) for index, name in enumerate(KINDS)}
+    found = {name: _auroc(logits[group], changed[group] > _CHANGED) for name, group in groups.items()}
+    return {name: round(auroc, 4) for name, auroc in found.items() if auroc is not None}
+
+
+def _is_apart(patches: _Patches) -> Tensor:
+    """(N,) true for patches of pictures that are not learned from."""
+    return patches.picture % _HELD_OUT == _HELD_OUT - 1
 
 
 def _auroc(scores: Tensor, positive: Tensor) -> float | None:
-    """Area under the ROC curve by ranks (Mann and Whitney 1947); None where one side is missing."""
+    """Area under the ROC curve by ranks (Mann and Whitney 1947); None where there is too little to count."""
     count = int(positive.sum())
-    if count in (0, len(positive)):
+    if min(count, len(positive) - count) < _COUNTED:
         return None
     ranks = stats.rankdata(scores.numpy())
     above = float(ranks[positive.numpy()].sum()) - count * (count + 1) / 2

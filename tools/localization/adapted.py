@@ -39,8 +39,11 @@ class AdaptedManifest(Frozen):
     seed: int
     steps: int
     products: tuple[AdaptedProduct, ...]
+    left_out: tuple[str, ...] = ()
+    """Products with too few normal parts."""
     held_out_auroc: dict[str, float]
-    """By kind of synthetic anomaly: how well patches of pictures are told apart that were not learned from."""
+    """Of all and by kind of synthetic anomaly, where there are enough: how well changed patches are told from others, with
+    anomalies that were not learned from."""
     tensors_sha256: str
 
 
@@ -58,9 +61,9 @@ class Adapted(NamedTuple):
         write_atomically(path.with_suffix(".json"), manifest.model_dump_json(indent=1).encode())
 
 
-def file_name(backbone: str) -> str:
-    """Of the prompts of a backbone."""
-    return backbone.replace("/", "_") + ".safetensors"
+def file_name(backbone: Backbone) -> str:
+    """Of the prompts of a backbone with these weights."""
+    return f"{backbone.name.replace('/', '_')}-{backbone.weights_sha256[:8]}.safetensors"
 
 
 def read_prompts(choice: str, backbone: Backbone) -> Adapted | None:
@@ -70,15 +73,13 @@ def read_prompts(choice: str, backbone: Backbone) -> Adapted | None:
     """
     if choice == NO_PROMPTS:
         return None
-    path = _SHIPPED_FOLDER / file_name(backbone.name) if choice == SHIPPED else Path(choice)
+    path = _SHIPPED_FOLDER / file_name(backbone) if choice == SHIPPED else Path(choice)
     if choice == SHIPPED and not path.is_file():
         return None
     adapted = _read(path, dimensions(backbone)[0])
-    if adapted.manifest.backbone_sha256 == backbone.weights_sha256:
-        return adapted
-    if choice == SHIPPED:
-        return None  # They belong to the published weights, and these are others.
-    raise FittedPartError(f"{path}: learned with other weights than those of {backbone.name}; adapt again")
+    if adapted.manifest.backbone_sha256 != backbone.weights_sha256:
+        raise FittedPartError(f"{path}: learned with other weights than those of {backbone.name}; adapt again")
+    return adapted
 
 
 def _read(path: Path, channels: int) -> Adapted:

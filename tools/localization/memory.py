@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from knowledge import FittedPartError
 from tools.localization.projection import Projection
 
 _CANDIDATES = 20_000
@@ -41,7 +42,9 @@ class PatchMemory:
     ) -> "PatchMemory":
         """Choose at most `size` of (N, C) normal patches; the same patches and seed give the same memory."""
         if not torch.isfinite(patches).all():
-            raise ValueError("expected finite patch features")
+            raise FittedPartError(
+                "the backbone's features are not finite numbers; its weights are damaged, give others"
+            )
         generator = torch.Generator().manual_seed(seed)
         candidates = patches[torch.randperm(len(patches), generator=generator)[:_CANDIDATES]]
         projection = Projection.fit(candidates, components, whiten=whiten)

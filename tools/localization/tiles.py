@@ -16,6 +16,7 @@ _LONGEST = 800
 """Sides up to this many pixels are seen whole."""
 
 _TILE = 640
+"""Pixels of a tile's side at most, about: as many tiles as that takes share the length evenly."""
 _OVERLAP = 128
 """Pixels that neighbours share; half of it, at either border, is seen by both and kept of the one that sees more around."""
 
@@ -60,10 +61,10 @@ def forward(backbone: Backbone, images: Tensor) -> Features:
 
 def _spans(length: int, multiple: int) -> Sequence[_Span]:
     """Tiles of one length that cover an axis, as evenly as multiples allow; what is kept of them parts it without gaps."""
-    tile = math.ceil(_TILE / multiple) * multiple
     if length <= _LONGEST:
         return [_Span(0, length, 0, length)]
-    count = math.ceil((length - _OVERLAP) / (tile - _OVERLAP))
+    count = math.ceil((length - _OVERLAP) / (_TILE - _OVERLAP))
+    tile = math.ceil((length + (count - 1) * _OVERLAP) / count / multiple) * multiple
     last = length - tile
     starts = [round(last * number / (count - 1) / multiple) * multiple for number in range(count)]
     borders = [(left + tile + right) // 2 // multiple * multiple for left, right in itertools.pairwise(starts)]
