@@ -61,3 +61,16 @@ def write_plate(path: Path, seed: int, defect: Defect = "") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(paint_plate(seed, defect)).save(path)
     return path
+
+
+def write_plate_set(folder: Path, train: int, good: int, scratched: int) -> None:
+    """Plates laid out as MVTec AD, with a generous mask for each scratch."""
+    write_plates(folder / "train" / "good", train)
+    write_plates(folder / "test" / "good", good, first_seed=100)
+    mask = np.zeros((96, 128), np.uint8)
+    mask[17:37, 51:110] = 255
+    for seed in range(200, 200 + scratched):
+        write_plate(folder / "test" / "scratch" / f"{seed}.png", seed, "scratch")
+        truth = folder / "ground_truth" / "scratch" / f"{seed}_mask.png"
+        truth.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(mask).save(truth)

@@ -2,14 +2,12 @@
 
 import json
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from evals import ablation
 from evals.ablation import run_ablation
-from evals.simulated import write_plate, write_plates
+from evals.simulated import write_plate_set
 from evals.tables import protocol_line, tables_of
 from tools import LocalizerSettings, Nearest
 
@@ -17,15 +15,7 @@ from tools import LocalizerSettings, Nearest
 @pytest.fixture(scope="module")
 def result(tmp_path_factory: pytest.TempPathFactory) -> dict:
     plates = tmp_path_factory.mktemp("sets") / "plates"
-    write_plates(plates / "train" / "good", 8)
-    write_plates(plates / "test" / "good", 3, first_seed=100)
-    for seed in range(200, 203):
-        write_plate(plates / "test" / "scratch" / f"{seed}.png", seed, "scratch")
-        mask = np.zeros((96, 128), np.uint8)
-        mask[17:37, 51:110] = 255
-        truth = plates / "ground_truth" / "scratch" / f"{seed}_mask.png"
-        truth.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(mask).save(truth)
+    write_plate_set(plates, 8, 3, 3)
     settings = LocalizerSettings(areas=(64 * 64, 96 * 96), memory_size=40)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ablation, "_PICTURES", 5)

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from agent.solar_cells import solar_cells, split_cells
 from evals.benchmark import run_benchmark
 from evals.judging import DETECTION
-from evals.simulated import write_plate, write_plates
+from evals.simulated import write_plate, write_plate_set, write_plates
 from evals.tables import peer_table, template_table
 from knowledge import RequestError
 from tools import LocalizerSettings
@@ -24,17 +23,8 @@ def silent(what: str, done: int, total: int) -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Plates laid out as MVTec AD, with a mask for each scratch."""
     plates = tmp_path_factory.mktemp("sets") / "plates"
-    write_plates(plates / "train" / "good", 24)
-    write_plates(plates / "test" / "good", 6, first_seed=100)
-    for seed in range(200, 206):
-        write_plate(plates / "test" / "scratch" / f"{seed}.png", seed, "scratch")
-        mask = np.zeros((96, 128), np.uint8)
-        mask[17:37, 51:110] = 255
-        truth = plates / "ground_truth" / "scratch" / f"{seed}_mask.png"
-        truth.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(mask).save(truth)
+    write_plate_set(plates, 24, 6, 6)
     return plates.parent
 
 
