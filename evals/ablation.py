@@ -126,7 +126,7 @@ class _Pictures(NamedTuple):
         cls, labelled: LabelledSet, backbone: Backbone, settings: LocalizerSettings, progress: Progress
     ) -> "_Pictures":
         parts = [parts_of(paths) for paths in (labelled.train, labelled.held_out, [t.path for t in labelled.test])]
-        appearance = look_at((part.pixels() for part in parts[0][:8]), settings.areas)
+        appearance = look_at((part.pixels() for part in parts[0]), settings.areas)
 
         def seen(part: Part) -> Seen:
             return see(backbone, part.pixels(), appearance.areas)
@@ -157,7 +157,7 @@ def _figures(
     if variant.prompts:
         others, apart = _apart(train, held_out, settings, appearance, normal)
         chosen = prompts[variant.prompts].prompts
-        normal = normal._replace(prompted=bring_to_scale(chosen, others, apart[:32]))
+        normal = normal._replace(prompted=bring_to_scale(chosen, others, apart))
     if variant.shuffled:
         first, *others_ = normal.memories
         normal = normal._replace(memories=(cast(PatchMemory, _Shuffled(first, settings.seed)), *others_))

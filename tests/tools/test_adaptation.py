@@ -197,3 +197,11 @@ def test_a_clip_backbone_adapts_through_its_text_tower(products, plate, tmp_path
         fit_localizer(products[0].parts[:3], settings=larger),
     ):
         assert np.isfinite(localizer_of_size.localize(plate(70)).map).all()
+
+
+def test_prompts_that_cannot_be_used_are_told_of_before_any_work(products, tmp_path) -> None:
+    told: list[str] = []
+    settings = SMALL.model_copy(update={"prompts": str(tmp_path / "nowhere.safetensors")})
+    with pytest.raises(FittedPartError, match="nowhere"):
+        fit_localizer(products[0].parts, settings=settings, progress=lambda what, done, total: told.append(what))
+    assert not told

@@ -164,7 +164,7 @@ def _patches(
     random = np.random.default_rng(settings.seed)
     order = random.permutation(len(product.parts))
     remembered, altered = ([product.parts[i] for i in half] for half in (order[::2], order[1::2]))
-    appearance = look_at((part.pixels() for part in remembered[:8]), localizer.areas)
+    appearance = look_at((part.pixels() for part in remembered), localizer.areas)
     seen = [see(backbone, part.pixels(), appearance.areas) for part in remembered]
     normal = Normal.fit(seen, localizer, appearance)
     del seen

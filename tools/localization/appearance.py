@@ -1,6 +1,7 @@
 """What the references alone say of how a product is best looked at."""
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
@@ -11,6 +12,9 @@ from skimage import filters
 from knowledge import Frozen
 
 Pixels = NDArray[np.uint8]
+
+_LOOKED_AT = 8
+"""References from which the appearance is judged; more say the same."""
 
 _SAME_LEVEL = 0.1
 """Grey values nearer than this share of the step between the two levels belong to a level."""
@@ -50,12 +54,12 @@ _LOOKS = {
 
 
 def look_at(references: Iterable[Pixels], areas: tuple[int, ...] | None = None) -> Appearance:
-    """Choose from (H, W, 3) RGB references how a product is looked at; given `areas` stay as they are.
+    """Choose from the first few (H, W, 3) RGB references how a product is looked at; given `areas` stay as they are.
 
     A product of two flat grey levels (a line scan made binary, a print, a silhouette) is a drawing: only its edges say
     anything, so they are looked at closer, and every axis of the features counts the same. Anything else is a photograph.
     """
-    share = float(np.mean([two_levels(pixels) for pixels in references]))
+    share = float(np.mean([two_levels(pixels) for pixels in islice(references, _LOOKED_AT)]))
     kind: Literal["photograph", "drawing"] = "drawing" if share >= _DRAWING else "photograph"
     look = _LOOKS[kind]
     return Appearance(

@@ -23,9 +23,6 @@ from tools.localization.normal import Normal
 from tools.localization.prompted import Prompted
 from tools.localization.prompts import Prompts
 
-_LOOKED_AT = 8
-"""References from which the appearance is judged; more say the same."""
-
 _SCALED_BY = 32
 """Held-out parts by which prompts are brought to a product's scale, at most: enough for medians over all patches."""
 
@@ -63,7 +60,8 @@ def fit_localizer(
     if not memory_parts:
         raise FittedPartError("there are no normal parts to learn from; give at least one reference image")
     backbone = load_backbone(settings.backbone, settings.weights)
-    appearance = look_at((part.pixels() for part in memory_parts[:_LOOKED_AT]), settings.areas)
+    adapted = read_prompts(settings.prompts, backbone)
+    appearance = look_at((part.pixels() for part in memory_parts), settings.areas)
     if settings.aligned:
         appearance = appearance.model_copy(update={"reason": appearance.reason + _ALIGNED})
     learned = _see_all(backbone, memory_parts, appearance, progress, thin=bool(calibration_parts))
@@ -74,9 +72,8 @@ def fit_localizer(
     else:
         others = _spread(_without_each(learned, settings, appearance, progress))
         held_out = iter(_spread(learned) if others else [])
-    adapted = read_prompts(settings.prompts, backbone)
     first = list(islice(held_out, _SCALED_BY))
-    prompted = bring_to_scale(adapted.prompts, others, first) if adapted and first else None
+    prompted = bring_to_scale(adapted.prompts, others[: len(first)], first) if adapted and first else None
     judged = [
         _judged(known._replace(prompted=prompted), seen)
         for known, seen in zip(others, chain(first, held_out), strict=True)
@@ -108,8 +105,12 @@ def fit_localizer(
 
 
 def bring_to_scale(prompts: Prompts, others: Sequence[Normal], held_out: Sequence[Seen]) -> Prompted:
-    """Prompts on the scale of a product, by one part or more that the `others`, one for each, have not seen."""
-    return Prompted.fit(prompts, [known.differences(seen) for known, seen in zip(others, held_out, strict=False)])
+    """Prompts on the scale of a product, by one part or more that the `others`, one for each, have not seen.
+
+    Of many the first 32 count: enough for medians over all patches.
+    """
+    pairs = list(zip(others, held_out, strict=True))[:_SCALED_BY]
+    return Prompted.fit(prompts, [known.differences(seen) for known, seen in pairs])
 
 
 class _Judged(NamedTuple):

@@ -16,13 +16,13 @@ _SHARPNESS_AREA = 256 * 256
 """Sharpness is judged at this many pixels, so that noise of single pixels does not count as sharp."""
 
 _FEWEST = 5
-"""References from which it is known how much normal pictures differ from each other as a whole."""
+"""Parts from which it is known how much normal pictures differ from each other as a whole."""
 
 _ROUNDING = 1e-4
 """Cosine distances that are none: references may all be the same."""
 
 _FAR = 2.0
-"""Times the largest distance between a reference and its nearest fellow."""
+"""Times the largest distance of a normal part to its nearest reference."""
 
 
 class Imaging(NamedTuple):
