@@ -37,23 +37,36 @@ class ConformalCalibration:
     def count(self) -> int:
         return len(self.scores)
 
-    def p_value(self, score: float) -> float:
-        """Share of normal parts, the new one counted in, whose score is at least `score`: (1 + k) / (n + 1)."""
-        at_least = self.count - int(np.searchsorted(self.scores, score, side="left"))
-        return (1 + at_least) / (self.count + 1)
+    def p_value(self, score: float, blocks: int = 1) -> float:
+        """Probability that a normal asset scores at least `score`, the highest of its `blocks` scores.
 
-    def threshold(self, alpha: float) -> float:
+        With k of the n calibration scores as high, a single one is (1 + k) / (n + 1). The highest of m stands among the
+        k + 1 highest of all n + m unless those are calibration scores without exception, which by exchangeability has
+        probability C(n, k + 1) / C(n + m, k + 1).
+        """
+        at_least = self.count - int(np.searchsorted(self.scores, score, side="left"))
+        return self._p_value_of(at_least, blocks)
+
+    def threshold(self, alpha: float, blocks: int = 1) -> float:
         """Score above which p <= alpha; infinite when n is too small to promise alpha."""
-        rejected = self._rejected(alpha)
+        rejected = self._rejected(alpha, blocks)
         return float(self.scores[self.count - rejected]) if rejected else math.inf
 
-    def promise(self, alpha: float) -> Promise:
-        needed = math.ceil(1 / alpha - 1 - 1e-9)
-        if not math.isfinite(self.threshold(alpha)):
+    def promise(self, alpha: float, blocks: int = 1, unit: str = "parts") -> Promise:
+        """`unit` is what was calibrated on: parts, or stretches of so many seconds."""
+        needed = math.ceil(blocks / alpha - blocks - 1e-9)
+        if not math.isfinite(self.threshold(alpha, blocks)):
             return Promise(
                 False,
-                f"alpha = {alpha:g} needs at least {needed} held-out normal parts, there are {self.count}: "
-                "no threshold can be promised",
+                f"alpha = {alpha:g} needs at least {needed} held-out normal {unit}"
+                + (f" for {blocks} of them in a row" if blocks > 1 else "")
+                + f", there are {self.count}: no threshold can be promised",
+            )
+        if blocks > 1 or unit != "parts":
+            return Promise(
+                True,
+                f"calibrated on {self.count} held-out normal {unit}: at most {alpha:g} false alarms on average over "
+                f"{blocks} of them; they follow each other, so the promise is approximate",
             )
         low, high = self.realised_range(alpha)
         sentence = (
@@ -70,9 +83,15 @@ class ConformalCalibration:
         law = stats.beta(rejected, self.count + 1 - rejected)
         return float(law.ppf(0.025)), float(law.ppf(0.975))
 
-    def _rejected(self, alpha: float) -> int:
-        """Largest k with k / (n + 1) <= alpha, compared as p-values are, so that both always agree."""
+    def _p_value_of(self, at_least: int, blocks: int) -> float:
+        if blocks == 1:
+            return (1 + at_least) / (self.count + 1)
+        higher = np.arange(min(at_least + 1, self.count + 1))
+        return float(1 - np.prod((self.count - higher) / (self.count + blocks - higher)))
+
+    def _rejected(self, alpha: float, blocks: int = 1) -> int:
+        """How many calibration scores a rejected one may reach, and itself; by p-values, so that both always agree."""
         k = min(math.ceil((self.count + 1) * alpha) + 1, self.count)
-        while k > 0 and k / (self.count + 1) > alpha:
+        while k > 0 and self._p_value_of(k - 1, blocks) > alpha:
             k -= 1
         return k
