@@ -4,6 +4,8 @@ from .report import canonical as canonical
 from .request import Budget as Budget
 from .request import InspectionRequest as InspectionRequest
 from .settings import Settings as Settings
+from .simulated import CONVEYOR_KINDS as CONVEYOR_KINDS
+from .simulated import write_conveyor as write_conveyor
 from .solar_cells import CellType as CellType
 from .solar_cells import split_cells as split_cells
 from .terminal import progress_bars as progress_bars

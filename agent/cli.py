@@ -57,30 +57,45 @@ ReportFolder = Annotated[
 
 @app.command()
 def demo(
+    modality: Annotated[
+        Literal["image", "depth", "point_cloud", "time_series", "video", "all"],
+        typer.Option(help="Pictures are real solar cells; the others are simulated."),
+    ] = "image",
     out: Annotated[Path | None, typer.Option(help="Folder for the reports.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Learn real solar cells, inspect eight never seen, and show the reports."""
-    from agent.demo import NOTE, run_demo
+    """Learn parts, inspect some never seen, and show the reports."""
+    from agent.demo import demos_of, run_demo
     from agent.terminal import demo_table, progress_bars, results
 
     settings = load_settings()
-    with progress_bars() as progress:
-        result = run_demo(settings, out or settings.home / "demo" / "reports", progress)
+    folder = out or settings.home / "demo" / "reports"
+    shown = []
+    for kind in demos_of(modality):
+        with progress_bars() as progress:
+            result = run_demo(settings, kind, folder / kind if modality == "all" else folder, progress)
+        rows = [{"part": i.name, "truth": i.truth, **_summary(i.report, i.page)} for i in result.inspected]
+        shown.append({"modality": kind, "parts": rows, "index": str(result.overview)})
+        if not as_json:
+            results().print(demo_table(result.inspected))
+            typer.echo(result.note, err=True)
+            typer.echo(f"{result.overview}")
     if as_json:
-        rows = [{"cell": i.cell.path.name, "truth": i.truth, **_summary(i.report, i.page)} for i in result.inspected]
-        typer.echo(json.dumps({"cells": rows, "index": str(result.overview)}))
-        return
-    results().print(demo_table(result.inspected))
-    typer.echo(NOTE, err=True)
-    typer.echo(f"{result.overview}")
+        typer.echo(json.dumps(shown if modality == "all" else shown[0]))
 
 
 @app.command()
 def enroll(
     name: Annotated[str, typer.Argument(help="Name of the product.")],
-    good: Annotated[Path, typer.Option("--good", help="Folder with pictures of normal parts.")],
-    held_out: Annotated[Path | None, typer.Option(help="Folder with other normal parts, to calibrate on.")] = None,
+    good: Annotated[
+        list[Path],
+        typer.Option(
+            "--good", help="Folder with pictures, scans, recordings or videos of normal parts; may be repeated."
+        ),
+    ],
+    held_out: Annotated[
+        list[Path] | None, typer.Option(help="Folder with other normal parts, to calibrate on; may be repeated.")
+    ] = None,
     spec: Annotated[Path | None, typer.Option(help="product.yaml with what experts know.")] = None,
     backbone: Backbone = "efficientnet_lite0",
     weights: Weights = None,
@@ -88,7 +103,7 @@ def enroll(
     looks: Looks = "",
     as_json: AsJson = False,
 ) -> None:
-    """Learn a product from pictures of normal parts."""
+    """Learn a product from pictures, scans, recordings or videos of normal parts."""
     from agent.enrolment import enrol, summary
     from agent.terminal import progress_bars
     from tools import LocalizerSettings, parse_looks
@@ -96,12 +111,15 @@ def enroll(
     inspector = _inspector()
     settings = LocalizerSettings(backbone=backbone, weights=weights, prompts=prompts, areas=parse_looks(looks))
     with progress_bars() as progress:
-        learned = enrol(inspector, name, good, held_out, spec, settings, progress)
+        learned = enrol(inspector, name, good, held_out or [], spec, settings, progress)
     facts = summary(learned)
     if as_json:
         typer.echo(json.dumps(facts))
         return
-    typer.echo(f"learned {name}: {facts['references']} references; {facts['appearance']}; {facts['promise']}")
+    for modality, known in facts["modalities"].items():
+        how = f"; {facts['appearance']}" if modality == "image" else ""
+        kind = "" if modality == "image" else f" ({modality})"
+        typer.echo(f"learned {name}{kind}: {known['references']} references{how}; {known['promise']}")
     if not facts["promised"]:
         typer.echo("inspections of this product end in review until it is enrolled with more normal parts", err=True)
 
@@ -144,36 +162,40 @@ def adapt(
 
 @app.command()
 def inspect(
-    paths: Annotated[list[Path], typer.Argument(help="Pictures of parts.")],
+    paths: Annotated[list[Path], typer.Argument(help="Pictures, scans, recordings or videos of parts.")],
     product: ProductName,
     model: Annotated[str | None, typer.Option(help="embedded, openai:<model> or google_genai:<model>.")] = None,
     base_url: Annotated[str | None, typer.Option(help="Address of an OpenAI-compatible server.")] = None,
     alpha: Alpha = None,
     out: ReportFolder = None,
     thread: Annotated[str, typer.Option(help="Go on with this inspection where it was broken off.")] = "",
+    together: Annotated[
+        bool, typer.Option("--together", help="All paths show one part: one verdict for them.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Inspect parts; the exit code is the worst verdict: 0 normal, 1 anomalous, 2 review, 3 input error."""
     from agent.terminal import print_report, progress_bars
 
-    if thread and len(paths) > 1:
-        raise typer.BadParameter("one thread holds one inspection; give one path with --thread")
+    parts = [paths] if together else [[path] for path in paths]
+    if thread and len(parts) > 1:
+        raise typer.BadParameter("one thread holds one inspection; give one path with --thread, or --together")
     inspector = _inspector(model=model, base_url=base_url)
     folder = out or inspector.settings.home / "reports"
     worst = 0
-    with progress_bars(quiet=len(paths) == 1) as progress:
-        for done, path in enumerate(paths):
-            progress("inspecting", done, len(paths))
+    with progress_bars(quiet=len(parts) == 1) as progress:
+        for done, part in enumerate(parts):
+            progress("inspecting", done, len(parts))
             options = {"alpha": alpha, "thread_id": thread or uuid.uuid4().hex}
-            if len(paths) == 1 and sys.stderr.isatty():
+            if len(parts) == 1 and sys.stderr.isatty():
                 typer.echo(f"if this is broken off, go on with: --thread {options['thread_id']}", err=True)
-            report, page, code = _inspect_one(inspector, path, product, folder, options)
+            report, page, code = _inspect_one(inspector, part, product, folder, options)
             worst = max(worst, code)
             if as_json:
                 typer.echo(report.model_dump_json())
             elif code != EXIT_INPUT:
-                print_report(report, page, brief=len(paths) > 1)
-        progress("inspecting", len(paths), len(paths))
+                print_report(report, page, brief=len(parts) > 1)
+        progress("inspecting", len(parts), len(parts))
     raise typer.Exit(worst)
 
 
@@ -250,14 +272,14 @@ def main() -> None:
 
 
 def _inspect_one(
-    inspector: "Inspector", path: Path, product: str, folder: Path, options: dict[str, Any]
+    inspector: "Inspector", part: list[Path], product: str, folder: Path, options: dict[str, Any]
 ) -> "tuple[InspectionReport, Path, int]":
-    """The report of one path, its page, and its exit code; a path that cannot be inspected gets a record too."""
+    """The report of one part, its page, and its exit code; a part that cannot be inspected gets a record too."""
     from agent.report import rejected_report
     from tools import clean_name
 
     try:
-        report = inspector.inspect(path, product, **options)
+        report = inspector.inspect(part, product, **options)
     except AnomalystError as error:
         typer.echo(f"anomalyst: {error}", err=True)
         request = {
@@ -266,7 +288,8 @@ def _inspect_one(
             "model": inspector.settings.model,
             **options,
         }
-        return rejected_report(request, clean_name(path.name), str(error)), folder, EXIT_INPUT
+        names = ", ".join(clean_name(path.name) for path in part)
+        return rejected_report(request, names, str(error)), folder, EXIT_INPUT
     try:
         return report, inspector.write(report, folder / report.inspection_id), EXIT_CODES[report.verdict]
     except AnomalystError as error:

@@ -20,7 +20,7 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from agent.embedded_rules import assess, propose_steps
 from tools import BRIEFING_TITLE, REGION_TOOLS, STAGES
 
-EMBEDDED_VERSION = "1"
+EMBEDDED_VERSION = "2"
 
 Briefing = Mapping[str, Any]
 

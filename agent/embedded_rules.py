@@ -1,6 +1,7 @@
 """The rules by which the embedded model plans and judges: plain functions from a briefing to an answer."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from knowledge import DefectType, name_defect
@@ -12,6 +13,27 @@ LOOKED_AT = 3
 
 _CLEAR_CONTRAST = 0.03
 """Shares of full white; a region holds more than its defect, and a faint mean says nothing of the defect itself."""
+
+
+_NAMED = 3
+"""Channels that are named in a title."""
+
+_TOLD = 4
+"""Measurements of an asset's own data that are told and claimed."""
+
+_SAYING = (
+    "depth",
+    "deviation_max",
+    "volume",
+    "duration",
+    "area_mm2",
+    "area_share",
+    "points",
+    "area",
+    "samples",
+    "peak",
+)
+"""Ends of the names of measurements, what says most first."""
 
 
 def propose_steps(briefing: Briefing) -> list[dict[str, str]]:
@@ -87,7 +109,9 @@ def _explanation(briefing: Briefing) -> str:
     localized = briefing["localization"]
     if localized is None:
         return "The part was not localised, so there is nothing to judge by."
-    where = ", ".join(f"{region['id']} in the {region['side']}" for region in briefing["regions"] if "side" in region)
+    where = ", ".join(
+        f"{region['id']} {_where(region)}" for region in briefing["regions"] if "side" in region or region.get("native")
+    )
     found = f"Regions over threshold: {where}." if where else "No region is over threshold."
     return (
         f"Judged by rules over measurements: anomaly score {localized['score']:.3f}, "
@@ -100,6 +124,14 @@ def _finding(briefing: Briefing, region: Mapping[str, Any]) -> dict[str, Any]:
     values = region["measurements"]
     defect, why = name_defect(types, values, briefing["part"]["measurements"])
     title = defect.name.replace("_", " ").capitalize() if defect else "Unlike the normal references"
+    if "side" not in region:
+        return {
+            "region": region["id"],
+            "title": f"{title} {_where(region)}",
+            "defect_type": defect.name if defect else None,
+            "severity": defect.severity if defect else "major",
+            "explanation": f"{_told(values)}; {why}.",
+        }
     tone = _tone(values)
     contrast = f"is {abs(values['contrast']):.3f} {tone} than its surroundings and " if tone else "is "
     return {
@@ -119,7 +151,75 @@ def _tone(values: Mapping[str, float]) -> str:
     return "darker" if values["contrast"] < 0 else "brighter"
 
 
+def _where(region: Mapping[str, Any]) -> str:
+    """Where a region lies: on the picture, or in the terms of the asset itself."""
+    native = region.get("native", {})
+    if "side" in region:
+        return f"in the {region['side']}"
+    if "start" in native:
+        return f"from {_moment(native['start'])} to {_moment(native['end'])} on {_channels(native['channels'])}"
+    if "seconds" in native:
+        return "from {:.2f} s to {:.2f} s".format(*native["seconds"])
+    centre = ", ".join(f"{number:.4g}" for number in native.get("centroid", ()))
+    if "pixels" in native:
+        return f"around pixel ({centre})"
+    return f"around ({centre}) {native.get('unit') or ''}".rstrip()
+
+
+def _moment(stamp: object) -> str:
+    """A time stamp without the zeros that nobody needs; seconds where the recording has no absolute times."""
+    if isinstance(stamp, str):
+        return re.sub(r"(\.\d*?)0+(?!\d)", r"\1", stamp).replace(".+", "+").replace("T", " ")
+    return f"{stamp:.4g} s"
+
+
+def _channels(names: Sequence[str]) -> str:
+    shown = ", ".join(str(name) for name in names[:_NAMED])
+    return shown + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+
+
+def _telling(values: Mapping[str, float]) -> list[str]:
+    """The measurements that say most, first: how deep, how far off, how large, how long."""
+    return sorted((name for name in values if _rank(name) < len(_SAYING)), key=lambda name: (_rank(name), name))[:_TOLD]
+
+
+def _rank(name: str) -> int:
+    return next((rank for rank, ending in enumerate(_SAYING) if name.endswith(ending)), len(_SAYING))
+
+
+def _told(values: Mapping[str, float]) -> str:
+    """The measurements that say most in one line."""
+    told = [f"{name.replace('_', ' ')} {values[name]:.4g}" for name in _telling(values)]
+    return "Measured on the asset's own data: " + ", ".join(told)
+
+
+def _native_claims(region: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Of what is measured on points or samples: that it is there, when it was, and its first numbers."""
+    id_, values, evidence = region["id"], region["measurements"], region["evidence"]
+    claims = [_claim("presence", id_, f"Region {id_} is unlike every normal reference.", evidence[:1])]
+    for attribute in ("start", "end"):
+        name = f"{attribute}_s" if f"{attribute}_s" in values else attribute
+        if name in values:
+            text = f"The {attribute} of region {id_} is at {values[name]:.4f} s."
+            claims.append(_claim("time", id_, text, evidence[1:2], attribute=attribute, number=values[name]))
+    numbers = _telling(values)
+    claims += [
+        _claim(
+            "number",
+            id_,
+            f"Its {name.replace('_', ' ')} is {values[name]:.4g}.",
+            evidence[1:2],
+            attribute=name,
+            number=values[name],
+        )
+        for name in numbers
+    ]
+    return claims
+
+
 def _region_claims(region: Mapping[str, Any]) -> list[dict[str, Any]]:
+    if "side" not in region:
+        return _native_claims(region)
     id_, values, evidence = region["id"], region["measurements"], region["evidence"]
     claims = [
         _claim("presence", id_, f"Region {id_} is unlike every normal reference.", evidence[:1]),

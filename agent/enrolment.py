@@ -1,45 +1,73 @@
 """Learning a product from folders, and what is known of the products."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from agent.inspection import Inspector
-from knowledge import AnomalystError, AssetError, Catalog, Product, ProductError, read_product
-from tools import Adapted, LearnedProduct, LearnedProducts, LocalizerSettings, Progress
+from knowledge import AnomalystError, AssetError, Catalog, Modality, Product, ProductError, read_product
+from tools import (
+    ALL_MODALITIES,
+    Adapted,
+    LearnedProduct,
+    LearnedProducts,
+    Limits,
+    LocalizerSettings,
+    Progress,
+    modality_of,
+    read_file,
+)
 
 
 def enrol(
     inspector: Inspector,
     name: str,
-    good: Path,
-    held_out: Path | None,
+    good: Sequence[Path],
+    held_out: Sequence[Path],
     spec: Path | None,
     settings: LocalizerSettings,
     progress: Progress,
 ) -> LearnedProduct:
-    """Learn `name` from the pictures in `good`, with what `spec` or the catalog says of it."""
-    product = _product(inspector.products.catalog, name, spec)
-    pictures = _pictures(good)
-    return inspector.enroll(
-        product, pictures, _pictures(held_out) if held_out else None, settings=settings, progress=progress
-    )
+    """Learn `name` from the files in the folders `good`, with what `spec` or the catalog says of it."""
+    files = _files(good)
+    product = _product(inspector.products.catalog, name, spec, files)
+    return inspector.enroll(product, files, _files(held_out) or None, settings=settings, progress=progress)
 
 
 def summary(learned: LearnedProduct) -> dict[str, Any]:
     """What was learned, in plain values."""
-    localizer, alpha = learned.localizer, learned.product.alpha
-    promise = localizer.calibration.promise(alpha)
+    modalities = {modality: _of_modality(learned, modality) for modality in learned.modalities}
+    broken = [facts for facts in modalities.values() if not facts["promised"]]
+    first = (broken or list(modalities.values()))[0]
     return {
         "product": learned.product.name,
         "version": learned.version,
-        "references": len(localizer.manifest.memory_parts),
-        "calibration": localizer.calibration.count,
-        "appearance": localizer.manifest.appearance.reason,
-        "scheme": localizer.manifest.scheme,
-        "alpha": alpha,
+        "references": sum(facts["references"] for facts in modalities.values()),
+        "calibration": sum(facts["calibration"] for facts in modalities.values()),
+        "appearance": learned.localizer.manifest.appearance.reason if learned.localizer else "",
+        "scheme": first["scheme"],
+        "alpha": learned.product.alpha,
+        "promised": not broken,
+        "promise": first["promise"],
+        "rules": len(learned.product.rules),
+        "modalities": modalities,
+    }
+
+
+def _of_modality(learned: LearnedProduct, modality: Modality) -> dict[str, Any]:
+    if modality == "image":
+        calibration, references = learned.images.calibration, len(learned.images.manifest.memory_parts)
+        unit = "parts"
+    else:
+        native = learned.native(modality)
+        calibration, references, unit = native.localizer.calibration, len(native.memory_parts), native.calibrated_on
+    promise = calibration.promise(learned.product.alpha, 1, unit)
+    return {
+        "references": references,
+        "calibration": calibration.count,
+        "scheme": calibration.scheme,
         "promised": promise.kept,
         "promise": promise.sentence,
-        "rules": len(learned.product.rules),
     }
 
 
@@ -68,7 +96,7 @@ def known_products(home: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _product(catalog: Catalog, name: str, spec: Path | None) -> Product:
+def _product(catalog: Catalog, name: str, spec: Path | None, files: Sequence[Path]) -> Product:
     if spec is not None:
         product = read_product(spec)
         if product.name != name:
@@ -77,15 +105,31 @@ def _product(catalog: Catalog, name: str, spec: Path | None) -> Product:
     if name in catalog.names():
         return catalog.load(name)
     try:
-        return Product(name=name, description="Nothing is known of this product but its normal references.")
+        return Product(
+            name=name,
+            description="Nothing is known of this product but its normal references.",
+            modality=_modalities(files),
+        )
     except ValueError as error:
         raise ProductError(f"{name!r} is no product name; use small letters, digits, - and _") from error
 
 
-def _pictures(folder: Path) -> list[Path]:
+def _modalities(files: Sequence[Path]) -> tuple[Modality, ...]:
+    """What files are that nobody has said anything of, one of each suffix looked at; 16 bits alone make no height map."""
+    one_of_each = {path.suffix.lower(): path for path in reversed(files)}
+    plain = tuple(modality for modality in ALL_MODALITIES if modality != "depth")
+    found = [modality_of(read_file(path, Limits()), path.name, plain) for _, path in sorted(one_of_each.items())]
+    return tuple(dict.fromkeys(found))
+
+
+def _files(folders: Sequence[Path]) -> list[Path]:
+    return [path for folder in folders for path in _inside(folder)]
+
+
+def _inside(folder: Path) -> list[Path]:
     if not folder.is_dir():
-        raise AssetError(f"{folder}: there is no such folder; give a folder with pictures of normal parts")
+        raise AssetError(f"{folder}: there is no such folder; give a folder with files of normal parts")
     found = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
     if not found:
-        raise AssetError(f"{folder}: there are no pictures in this folder")
+        raise AssetError(f"{folder}: there are no files in this folder")
     return found

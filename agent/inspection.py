@@ -4,7 +4,7 @@ import asyncio
 import functools
 import hashlib
 import sqlite3
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -30,7 +30,16 @@ from agent.settings import Settings, read_settings
 from agent.state import State
 from agent.trajectory import trajectory_lines
 from knowledge import InputError, Product, RequestError, StoreError, require_writable, write_atomically
-from tools import ArtifactStore, Instruments, LearnedProduct, LearnedProducts, Limits, LocalizerSettings, Progress
+from tools import (
+    ArtifactStore,
+    Instruments,
+    LearnedProduct,
+    LearnedProducts,
+    Limits,
+    LocalizerSettings,
+    NativeInstruments,
+    Progress,
+)
 
 Graph = CompiledStateGraph[State, None, State, State]
 Result = TypeVar("Result")
@@ -65,9 +74,12 @@ class Inspector:
         limits = Limits(max_bytes=self.settings.max_bytes, max_pixels=self.settings.max_pixels)
         self.products = LearnedProducts(self._home, limits)
         named = functools.cache(lambda: chat_model(self.settings.model, self.settings.base_url))
-        self.workshop = Workshop(self.store, self.products, planner or named(), reasoner or named(), limits)
+        native = NativeInstruments(self.store)
+        self.workshop = Workshop(self.store, self.products, planner or named(), reasoner or named(), limits, native)
         remote = is_remote(self.workshop.reasoner)
-        self.instruments = Instruments(self.store, self.products, self.workshop.reasoner, remote=remote, limits=limits)
+        self.instruments = Instruments(
+            self.store, self.products, self.workshop.reasoner, remote=remote, limits=limits, native=native
+        )
 
     def enroll(
         self,
@@ -78,12 +90,12 @@ class Inspector:
         settings: LocalizerSettings | None = None,
         progress: Progress = lambda what, done, total: None,
     ) -> LearnedProduct:
-        """Learn a product from pictures of normal parts; see `LearnedProducts.learn`."""
+        """Learn a product from assets of normal parts; see `LearnedProducts.learn`."""
         return self.products.learn(product, good, held_out or (), settings, progress)
 
     def inspect(
         self,
-        path: str | Path,
+        path: "str | Path | Sequence[str | Path]",
         product: str,
         *,
         alpha: float | None = None,
@@ -93,7 +105,7 @@ class Inspector:
         """Inspect one part.
 
         Args:
-            path: a picture file.
+            path: a file, or all files of one part: a picture, a scan, a recording, a video.
             product: name of a learned product.
             alpha: accepted false-alarm rate; by default the product's.
             interrupt: wait for a person where the verdict is `review`; answer with `review`.
@@ -109,7 +121,7 @@ class Inspector:
 
     async def ainspect(
         self,
-        path: str | Path,
+        path: "str | Path | Sequence[str | Path]",
         product: str,
         *,
         alpha: float | None = None,
@@ -118,7 +130,7 @@ class Inspector:
     ) -> InspectionReport:
         """`inspect`, for asynchronous code."""
         request = new_request(
-            Path(path),
+            [Path(path)] if isinstance(path, str | Path) else [Path(each) for each in path],
             product,
             alpha=alpha,
             interrupt=interrupt,

@@ -3,7 +3,7 @@
 import asyncio
 import datetime
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
@@ -22,22 +22,25 @@ from agent.record import build_report
 from agent.request import InspectionRequest
 from agent.state import State, Usage
 from agent.verification import ClaimVerifier
-from knowledge import Frozen
+from knowledge import Frozen, Modality, rules_for
 from tools import (
     REASONER_PROMPT_VERSION,
     ArtifactStore,
     Assessed,
+    Asset,
     Evidence,
     EvidenceLog,
     Failed,
+    LearnedProduct,
     LearnedProducts,
     Limits,
     ModelUse,
+    NativeInstruments,
+    NativeRecheck,
     NoAnswer,
     ask,
     briefing_text,
-    load_image,
-    window_of,
+    load_asset,
 )
 
 MAX_ROUNDS = 4
@@ -61,6 +64,7 @@ class Workshop:
     planner: BaseChatModel
     reasoner: BaseChatModel
     limits: Limits
+    native: NativeInstruments
 
 
 class Review(Frozen):
@@ -90,11 +94,10 @@ async def intake(workshop: Workshop, state: State) -> Update:
     inputs = []
     for number, path in enumerate(request.inputs, start=1):
         loaded = await asyncio.to_thread(
-            load_image, Path(path), workshop.limits, asset_id=f"a{number}", window=window_of(learned.product)
+            load_asset, Path(path), learned.product, workshop.limits, asset_id=f"a{number}"
         )
         workshop.store.put(loaded.content, "bin")
         inputs.append(loaded.asset.model_dump(mode="json"))
-    localizer = learned.localizer
     return {
         "status": "running",
         "product": request.product,
@@ -110,7 +113,7 @@ async def intake(workshop: Workshop, state: State) -> Update:
         "models": [
             _model("planner", workshop.planner, f"prompt {prompts.PLANNER_PROMPT_VERSION}"),
             _model("reasoner", workshop.reasoner, f"prompt {REASONER_PROMPT_VERSION}"),
-            {"role": "localizer", "id": localizer.backbone.name, "version": localizer.manifest.tensors_sha256[:12]},
+            *_localizers(learned, [value["modality"] for value in inputs]),
         ],
         "events": [_event("intake", inputs=[value["sha256"] for value in inputs], product_version=learned.version)],
     }
@@ -194,8 +197,10 @@ async def observe(workshop: Workshop, state: State) -> Update:
 async def verify(workshop: Workshop, state: State) -> Update:
     """Check every claim by code."""
     log = EvidenceLog.read(state["evidence"])
-    product = workshop.products.get(state["product"]).product
-    verifier = ClaimVerifier(log, workshop.store, product)
+    learned = workshop.products.get(state["product"])
+    assets = [Asset.model_validate(value) for value in state["inputs"]]
+    recheck = NativeRecheck(workshop.native, learned, assets, log)
+    verifier = ClaimVerifier(log, workshop.store, learned.product, recheck, _modalities(state))
     drafts = [(shown.model, draft) for _, shown in log.of(Assessed) for draft in shown.assessment.claims]
     claims = await asyncio.to_thread(
         lambda: [verifier.verify(draft, f"c{number}", model) for number, (model, draft) in enumerate(drafts, start=1)]
@@ -206,8 +211,9 @@ async def verify(workshop: Workshop, state: State) -> Update:
 
 async def judge(workshop: Workshop, state: State) -> Update:
     """Apply the policy."""
-    rules = [rule.id for rule in workshop.products.get(state["product"]).product.rules]
-    decision = decide(EvidenceLog.read(state["evidence"]), state["alpha"], state["stopped"], rules)
+    product, modalities = workshop.products.get(state["product"]).product, _modalities(state)
+    rules = [rule.id for kind in dict.fromkeys(modalities.values()) for rule in rules_for(product, kind)]
+    decision = decide(EvidenceLog.read(state["evidence"]), state["alpha"], state["stopped"], rules, modalities)
     value = decision.model_dump(mode="json")
     return {"decision": value, "events": [_event("verdict", **value)]}
 
@@ -248,6 +254,23 @@ def after_observe(state: State) -> Literal["act", "plan"]:
 
 def after_judge(state: State) -> Literal["review", "report"]:
     return "review" if state["request"]["interrupt"] and state["decision"]["verdict"] == "review" else "report"
+
+
+def _modalities(state: State) -> dict[str, Modality]:
+    """Asset id -> what it is."""
+    return {value["id"]: value["modality"] for value in state["inputs"]}
+
+
+def _localizers(learned: LearnedProduct, modalities: Sequence[Modality]) -> list[dict[str, str]]:
+    """What localises each modality that is given; raises `FittedPartError` where one was not learned."""
+    found = []
+    for modality in dict.fromkeys(modalities):
+        if modality == "image":
+            name, tensors = learned.images.backbone.name, learned.images.manifest.tensors_sha256
+        else:
+            name, tensors = modality, learned.native(modality).tensors_sha256
+        found.append({"role": "localizer", "id": name, "version": tensors[:12]})
+    return found
 
 
 class _Planned(NamedTuple):

@@ -5,8 +5,8 @@
 - A reasoner can turn `normal` into `review`; it can never turn `anomalous` into `normal`.
 """
 
-from collections.abc import Collection, Sequence
-from typing import Literal
+from collections.abc import Collection, Mapping, Sequence
+from typing import Literal, NamedTuple
 
 from knowledge import Frozen
 from tools import Assessed, EvidenceLog, Failed, Localized, RuleChecked, RulesChecked, ViewsShown
@@ -25,56 +25,100 @@ class Decision(Frozen):
     reasons: tuple[str, ...]
 
 
-def decide(log: EvidenceLog, alpha: float, stopped: str, rules: Collection[str] = ()) -> Decision:
-    """Apply the policy to all evidence of an inspection; `rules` are the ids of those that the product has."""
-    localized = [shown for _, shown in log.of(Localized)]
+def decide(
+    log: EvidenceLog,
+    alpha: float,
+    stopped: str,
+    rules: Collection[str] = (),
+    modalities: Mapping[str, str] | None = None,
+) -> Decision:
+    """Apply the policy to all evidence of an inspection.
+
+    `rules` are the ids of those that the product has for what was given, and `modalities` says what each asset is.
+    """
+    localized = [_Seen(shown.view.partition(".")[0], modalities or {}, shown) for _, shown in log.of(Localized)]
     against = _against(log, localized)
-    doubts = [*_unfinished(log, localized, stopped, rules), *([] if against else _objections(log))]
+    doubts = [*_unfinished(log, localized, stopped, rules, modalities or {}), *([] if against else _objections(log))]
     if doubts:
         verdict: Verdict = "review"
         reasons = (*dict.fromkeys(doubts), *against)
     elif against:
-        verdict, reasons = "anomalous", (*against, *_dissent(log))
+        verdict, reasons = "anomalous", (*against, *_unmoved(localized), *_dissent(log, localized))
     else:
         verdict, reasons = "normal", _in_favour(log, localized)
-    worst = min(localized, key=lambda shown: (shown.p_value, -shown.score), default=None)
+    worst = min((seen.shown for seen in localized), key=lambda shown: (shown.p_value, -shown.score), default=None)
     return Decision(
         verdict=verdict,
         score=worst.score if worst else None,
-        p_value=worst.p_value if worst else None,
+        # Of several assets the least likely counts, as often over as there were tries (Bonferroni).
+        p_value=min(1.0, worst.p_value * max(1, len(modalities or {}))) if worst else None,
         alpha=alpha,
         threshold=worst.threshold if worst else None,
         reasons=reasons,
     )
 
 
-def _against(log: EvidenceLog, localized: Sequence[Localized]) -> tuple[str, ...]:
+class _Seen(NamedTuple):
+    """The answer for one asset."""
+
+    asset: str
+    modalities: Mapping[str, str]
+    shown: Localized
+
+    @property
+    def subject(self) -> str:
+        """Which asset is spoken of, where there are several."""
+        if len(self.modalities) < 2:
+            return ""
+        return f"{self.modalities[self.asset].replace('_', ' ').capitalize()} {self.asset}: "
+
+    @property
+    def anomalous(self) -> bool:
+        return self.shown.threshold is not None and self.shown.p_value <= self.shown.alpha
+
+
+def _unmoved(localized: Sequence[_Seen]) -> list[str]:
+    """Assets of the same part that look normal do not clear it, and are named."""
+    return [
+        f"{seen.subject}nothing unusual (p = {seen.shown.p_value:.3g}), which does not clear what the others show."
+        for seen in localized
+        if len(seen.modalities) > 1 and not seen.anomalous
+    ]
+
+
+def _against(log: EvidenceLog, localized: Sequence[_Seen]) -> tuple[str, ...]:
     """Reasons to call the part anomalous."""
     reasons = [
-        f"A normal part looks this unusual with probability {shown.p_value:.3g}, "
-        f"at or below the accepted false-alarm rate of {shown.alpha:g}."
-        for shown in localized
-        if shown.threshold is not None and shown.p_value <= shown.alpha
+        f"{seen.subject}A normal part looks this unusual with probability {seen.shown.p_value:.3g}, "
+        f"at or below the accepted false-alarm rate of {seen.shown.alpha:g}."
+        for seen in localized
+        if seen.anomalous
     ]
     reasons += [f"Rule {rule.id} is violated: {rule.text}" for rule in _rules(log) if rule.result == "violated"]
     return tuple(reasons)
 
 
-def _unfinished(log: EvidenceLog, localized: Sequence[Localized], stopped: str, rules: Collection[str]) -> list[str]:
+def _unfinished(
+    log: EvidenceLog, localized: Sequence[_Seen], stopped: str, rules: Collection[str], modalities: Mapping[str, str]
+) -> list[str]:
     """What could not be done, read or promised: a person must look."""
     doubts = [f"The inspection did not finish: {stopped}."] if stopped else []
     doubts += [reason for _, shown in log.of(ViewsShown) for reason in shown.unsuitable]
     doubts += [f"An instrument failed: {shown.reason}." for _, shown in log.of(Failed)]
-    views = [view.id for _, shown in log.of(ViewsShown) for view in shown.views]
-    if not views or set(views) - {shown.view for shown in localized}:
+    rendered = {view.asset_id for _, shown in log.of(ViewsShown) for view in shown.views}
+    if not rendered or (rendered | set(modalities)) - {seen.asset for seen in localized}:
         doubts.append("The part was not localised.")
-    doubts += [reason for shown in localized for reason in shown.unlike]
-    doubts += [f"Nothing can be promised: {shown.promise}." for shown in localized if shown.threshold is None]
+    doubts += [seen.subject + reason for seen in localized for reason in seen.shown.unlike]
+    doubts += [
+        f"{seen.subject}Nothing can be promised: {seen.shown.promise}."
+        for seen in localized
+        if seen.shown.threshold is None
+    ]
     doubts += [f"Rule {rule.id} could not be checked: {rule.reason}." for rule in _rules(log) if rule.failed]
     if rules and not log.of(RulesChecked):
         doubts.append("The rules were not checked.")
-    if not log.of(Assessed):
-        doubts.append("No reasoner judged the part.")
+    if len(log.of(Assessed)) < max(1, len(modalities)):
+        doubts.append("No reasoner judged the part." if len(modalities) < 2 else "No reasoner judged all of the part.")
     return doubts
 
 
@@ -100,13 +144,16 @@ def _objections(log: EvidenceLog) -> list[str]:
     return objections
 
 
-def _dissent(log: EvidenceLog) -> list[str]:
+def _dissent(log: EvidenceLog, localized: Sequence[_Seen]) -> list[str]:
     """A reasoner that does not see what the instruments found is heard, and overrules nothing."""
+    unsuspected = {seen.asset for seen in localized if not seen.anomalous}
     return [
-        f"The reasoner ({shown.model}) finds the part {shown.assessment.opinion}, which clears nothing: "
-        f"{shown.assessment.explanation}"
-        for _, shown in log.of(Assessed)
-        if shown.assessment.opinion != "anomalous"
+        f"The reasoner ({record.shown.model}) finds the part {record.shown.assessment.opinion}, which clears nothing: "
+        f"{record.shown.assessment.explanation}"
+        for record in log.records
+        if isinstance(record.shown, Assessed)
+        and record.shown.assessment.opinion != "anomalous"
+        and record.arguments.get("asset") not in unsuspected
     ]
 
 
@@ -114,11 +161,11 @@ def _rules(log: EvidenceLog) -> list[RuleChecked]:
     return [result for _, shown in log.of(RulesChecked) for result in shown.results]
 
 
-def _in_favour(log: EvidenceLog, localized: Sequence[Localized]) -> tuple[str, ...]:
+def _in_favour(log: EvidenceLog, localized: Sequence[_Seen]) -> tuple[str, ...]:
     reasons = [
-        f"Normal parts look at least this unusual with probability {shown.p_value:.3g}, "
-        f"above the accepted false-alarm rate of {shown.alpha:g}."
-        for shown in localized
+        f"{seen.subject}Normal parts look at least this unusual with probability {seen.shown.p_value:.3g}, "
+        f"above the accepted false-alarm rate of {seen.shown.alpha:g}."
+        for seen in localized
     ]
     passed = [rule.id for rule in _rules(log) if rule.result == "passed"]
     if passed:

@@ -35,6 +35,7 @@ from tools import (
     KnowledgeFound,
     Localized,
     Region,
+    RenderedView,
     RulesChecked,
     ViewsShown,
     as_values,
@@ -79,7 +80,7 @@ def build_report(state: Mapping[str, Any], product: Product) -> InspectionReport
         plan=tuple(StepInfo(**{key: step[key] for key in StepInfo.model_fields}) for step in state["plan"]),
         models=tuple(ModelInfo.model_validate(value) for value in state["models"]),
         usage=_usage(state),
-        not_checked=_not_checked(state, log, rules),
+        not_checked=_not_checked(state, log, rules, product),
         sent_to=tuple(
             SentInfo(
                 to=record.sent_to,
@@ -99,7 +100,11 @@ def build_report(state: Mapping[str, Any], product: Product) -> InspectionReport
             )
             for _, shown in log.of(Assessed)
         ),
-        maps={shown.view: shown.heat for _, shown in log.of(Localized)},
+        maps={
+            view: heat
+            for _, shown in log.of(Localized)
+            for view, heat in (shown.heats or {shown.view: shown.heat}).items()
+        },
     )
     return InspectionReport.model_validate(round_numbers(report.model_dump(mode="json")))
 
@@ -121,6 +126,8 @@ def _input(asset: Mapping[str, Any], log: EvidenceLog) -> InputInfo:
         notes=tuple(asset.get("notes", ())),
         width=asset["width"],
         height=asset["height"],
+        facts=asset.get("facts", {}),
+        **_verdict_of(views, log),
         views=tuple(
             ViewInfo(
                 id=view.id,
@@ -129,10 +136,30 @@ def _input(asset: Mapping[str, Any], log: EvidenceLog) -> InputInfo:
                 height=view.height,
                 image=view.image,
                 to_source=view.to_source,
+                title=view.title,
+                inverse=view.inverse,
+                span=view.span,
             )
             for view in views
         ),
     )
+
+
+def _verdict_of(views: Sequence[RenderedView], log: EvidenceLog) -> dict[str, Any]:
+    """What the instrument says of one asset alone."""
+    ids = {view.id for view in views}
+    shown = next((shown for _, shown in log.of(Localized) if shown.view in ids), None)
+    if shown is None:
+        return {}
+    anomalous = shown.p_value <= shown.alpha
+    doubtful = shown.threshold is None or bool(shown.unlike)
+    return {
+        "verdict": "review" if doubtful else "anomalous" if anomalous else "normal",
+        "score": shown.score,
+        "p_value": shown.p_value,
+        "threshold": shown.threshold,
+        "promise": shown.promise,
+    }
 
 
 def _findings(log: EvidenceLog, product: Product, claims: Sequence[Verified]) -> tuple[FindingInfo, ...]:
@@ -158,13 +185,13 @@ def _finding(
 ) -> FindingInfo:
     measurements = log.measurements(region.id) or ()
     values = as_values(measurements)
-    part = next((as_values(shown.part) for _, shown in log.of(ViewsShown)), {})
+    view = log.view(region.view_id)
+    part = next((as_values(shown.part) for _, shown in log.of(ViewsShown) if view in shown.views), {})
     known = {defect.name: defect for defect in product.defect_types}
     named = known.get((draft and draft.defect_type) or "") or _named_by_signature(product, values, part)
-    view = log.view(region.view_id)
     scale = view.source_pixels_per_pixel
-    native: dict[str, Any] = {"unit": "px"}
-    if values:
+    native: dict[str, Any] = dict(region.native) or {"unit": "px"}
+    if values and not region.members:
         x, y = view.point_to_source(values["centroid_x"] * view.width, values["centroid_y"] * view.height)
         native |= {"pixels": round(values["area"] * scale), "centroid": [x, y]}
     return FindingInfo(
@@ -176,6 +203,7 @@ def _finding(
         box=(region.source_box.x0, region.source_box.y0, region.source_box.x1, region.source_box.y1),
         mask=region.mask,
         native=native,
+        asset=view.asset_id,
         measurements=tuple(MeasurementInfo(**measurement.model_dump()) for measurement in measurements),
         score=region.peak,
         explanation=draft.explanation if draft else "",
@@ -195,9 +223,11 @@ def _images(region: Region, log: EvidenceLog) -> dict[str, str]:
     for _, compared in log.of(Compared):
         if compared.region == region.id:
             images |= {"part": compared.crop, "reference": compared.reference_crop}
+            images |= {"section": compared.section} if compared.section else {}
     for _, examined in log.of(Examined):
         if examined.region == region.id:
-            images |= {"enlarged": examined.crop.image, "enhanced": examined.enhanced.image}
+            images |= {"enlarged": examined.crop.image}
+            images |= {"enhanced": examined.enhanced.image} if examined.enhanced else {}
     return images
 
 
@@ -234,7 +264,9 @@ def _answers(rule: str, log: EvidenceLog) -> list[str]:
     ]
 
 
-def _not_checked(state: Mapping[str, Any], log: EvidenceLog, rules: Sequence[RuleInfo]) -> tuple[str, ...]:
+def _not_checked(
+    state: Mapping[str, Any], log: EvidenceLog, rules: Sequence[RuleInfo], product: Product
+) -> tuple[str, ...]:
     missing = [f"Rule {rule.id}: {rule.reason}." for rule in rules if rule.result == "not_checked"]
     missing += [
         f"{shown.region_count - len(shown.regions)} more region(s) of view {shown.view} are over threshold."
@@ -255,6 +287,12 @@ def _not_checked(state: Mapping[str, Any], log: EvidenceLog, rules: Sequence[Rul
         f"Step {step['tool']} {' '.join(step['arguments'].values())} was {step['status']}: {step['note']}."
         for step in state["plan"]
         if step["status"] in ("skipped", "refused", "failed")
+    ]
+    given = {value["modality"] for value in state["inputs"]}
+    missing += [
+        f"No {modality.replace('_', ' ')} of the part was given: nothing is known of what it would show."
+        for modality in product.modality
+        if modality not in given
     ]
     if not rules:
         missing.append("No normality rule is known for this product; only likeness to the references was judged.")

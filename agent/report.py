@@ -34,6 +34,11 @@ class ViewInfo(Record):
     """Artifact id."""
     to_source: tuple[float, float, float, float, float, float] = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
     """(a, b, c, d, e, f): x' = a x + b y + c, y' = d x + e y + f, from the view's pixel edges to the original's."""
+    title: str = ""
+    inverse: str = ""
+    """Artifact id of an int32 (height, width) array: the point, sample or cell that each pixel shows; empty for pictures."""
+    span: int = 1
+    """A pixel shows so many elements in a row, from its index on."""
 
 
 class InputInfo(Record):
@@ -43,17 +48,26 @@ class InputInfo(Record):
     sha256: str
     width: int = 0
     height: int = 0
-    """Of the upright original image."""
+    """Of the upright original image; 0 for other modalities."""
+    facts: dict[str, Any] = Field(default_factory=dict)
+    """Of other modalities: how many points, samples or frames, over what extent or time."""
     notes: tuple[str, ...] = ()
-    """What was done to bring the file to upright 8-bit RGB."""
+    """What was done to read the file, and what is odd about it."""
     views: tuple[ViewInfo, ...] = ()
+    verdict: Verdict | None = None
+    """Of this asset alone; null where it was not localised."""
+    score: float | None = None
+    p_value: float | None = None
+    threshold: float | None = None
+    promise: str = ""
+    """What the calibration promises for this modality."""
 
 
 class DecisionInfo(Record):
     score: float | None
     """Highest value of the anomaly map, in robust standard deviations of normal patches."""
     p_value: float | None
-    """Conformal probability of such a score on a normal part."""
+    """Conformal probability of such a score on a normal part; of several assets the lowest, times their number."""
     alpha: float | None
     threshold: float | None
     """Score at which the p-value falls to alpha; null when too few calibration parts promise nothing."""
@@ -73,10 +87,13 @@ class FindingInfo(Record):
     severity: Severity
     view: str
     box: tuple[int, int, int, int]
-    """x0, y0, x1, y1 in pixels of the upright original image; x1 and y1 exclusive."""
+    """x0, y0, x1, y1 in pixels of the upright original image, or of the view of another modality; x1, y1 exclusive."""
     mask: str
     """Artifact id of a bool array, the view's size."""
     native: dict[str, Any]
+    """The place in the asset's own terms: pixels, points and lengths, samples and times, frames and seconds."""
+    asset: str = ""
+    """Id of the input that shows it."""
     measurements: tuple[MeasurementInfo, ...]
     score: float
     explanation: str = ""
@@ -84,7 +101,8 @@ class FindingInfo(Record):
     claims: tuple[str, ...]
     """Ids."""
     images: dict[str, str] = Field(default_factory=dict)
-    """Artifact ids: `part` and `reference` show the same place; `enlarged` and `enhanced` a closer look."""
+    """Artifact ids: `part` and `reference` show the same place, `section` a cut through it; `enlarged` and `enhanced` a
+    closer look."""
 
 
 class ClaimInfo(Record):

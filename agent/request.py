@@ -2,6 +2,7 @@
 
 import datetime
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -29,8 +30,8 @@ class InspectionRequest(Frozen):
     inspection_id: str = Field(default_factory=lambda: uuid.uuid4().hex)
     thread_id: str = ""
     created_at: str = Field(default_factory=lambda: datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"))
-    inputs: Annotated[tuple[str, ...], Field(min_length=1, max_length=1)]
-    """Absolute paths; one for now."""
+    inputs: Annotated[tuple[str, ...], Field(min_length=1, max_length=16)]
+    """Absolute paths of all assets of one part: a picture, a scan, a recording."""
     product: str
     alpha: Annotated[float, Field(gt=0, lt=1)] | None = None
     """False-alarm rate; by default the product's."""
@@ -52,10 +53,13 @@ class InspectionRequest(Frozen):
         return self.model_dump(exclude=ids) == other.model_dump(exclude=ids)
 
 
-def new_request(path: Path, product: str, **options: object) -> InspectionRequest:
-    """A request for one file; raises `RequestError` for an option that makes no sense."""
+def new_request(paths: Sequence[Path], product: str, **options: object) -> InspectionRequest:
+    """A request for the files of one part; raises `RequestError` for an option that makes no sense."""
+    inputs = tuple(str(path.absolute()) for path in paths)
+    if len(set(inputs)) < len(inputs):
+        raise RequestError("a file of the part is named twice; name each once")
     try:
-        return InspectionRequest.model_validate({"inputs": (str(path.absolute()),), "product": product, **options})
+        return InspectionRequest.model_validate({"inputs": inputs, "product": product, **options})
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])

@@ -25,7 +25,7 @@ _COLOURS = {"normal": "green", "anomalous": "red", "review": "yellow"}
 def results() -> Console:
     """Where results go; without a terminal as wide as its content needs."""
     console = Console()
-    return console if console.is_terminal else Console(width=160)
+    return console if console.is_terminal else Console(width=240)
 
 
 @contextmanager
@@ -62,11 +62,11 @@ def print_report(report: InspectionReport, page: Path, *, brief: bool) -> None:
 
 
 def demo_table(inspected: "Sequence[Inspected]") -> Table:
-    table = Table("cell", "truth", "verdict", "p-value", "main finding")
+    table = Table("part", "truth", "verdict", "p-value", "main finding")
     for item in inspected:
         finding = item.report.findings[0].title if item.report.findings else "-"
         p_value = "-" if item.report.decision.p_value is None else f"{item.report.decision.p_value:.4f}"
-        table.add_row(item.cell.path.name, item.truth, _verdict(item.report), p_value, escape(finding))
+        table.add_row(item.name, item.truth, _verdict(item.report), p_value, escape(finding))
     return table
 
 

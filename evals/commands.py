@@ -1,18 +1,24 @@
 """Commands of this floor; `agent.cli` finds them by entry point. Imports nothing heavy until one is run."""
 
 import json
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from knowledge import RequestError
+
+if TYPE_CHECKING:
+    from evals.modality_folders import Wanted
 
 
 def bench(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="DIR", help="Folder of MVTec AD, of VisA, or like either; or `solar_cells` for the demo package's."
+            metavar="DIR",
+            help="Folder of MVTec AD, of VisA, or like either; folders named depth, pointcloud, timeseries or video, or one "
+            "that holds such; or `solar_cells` for the demo package's.",
         ),
     ] = "solar_cells",
     sets: Annotated[str, typer.Option(help="Names of sets, with commas; by default all.")] = "",
@@ -24,7 +30,11 @@ def bench(
     ] = "",
     seed: Annotated[int, typer.Option(min=0, help="Draws splits and memories.")] = 0,
     peers: Annotated[
-        str, typer.Option(help="Peers to run as well, with commas: patchcore, padim (see `make peers`).")
+        str,
+        typer.Option(
+            help="Peers to run as well, with commas: patchcore, padim for pictures; fpfh for geometry; iforest, "
+            "matrix_profile for recordings; background, mog2 for videos (see `make peers`)."
+        ),
     ] = "",
     shots: Annotated[
         str, typer.Option(help="Learn from so few references instead, such as 1,2,4; no false alarms then.")
@@ -40,10 +50,16 @@ def bench(
     from evals.ablation import run_ablation
     from evals.benchmark import run_benchmark
     from evals.few_shot import parse_shots, run_few_shot
+    from evals.modality_folders import benchmarks_of
     from evals.tables import protocol_line, tables_of
     from tools import LocalizerSettings, parse_looks
 
     wanted, rivals = ([name for name in given.split(",") if name] for given in (sets, peers))
+    if others := benchmarks_of(source, wanted):
+        if shots or ablate:
+            raise RequestError("--shots and --ablate are for pictures")
+        _bench_others(others, rivals, seed, as_json=as_json)
+        return
     settings = LocalizerSettings(
         backbone=backbone, weights=weights, prompts=prompts, areas=parse_looks(looks), seed=seed
     )
@@ -63,3 +79,30 @@ def bench(
     for table in tables_of(result, markdown=not console.is_terminal):
         console.print(table)
     typer.echo(protocol_line(result))
+
+
+def _bench_others(wanted: "Sequence[Wanted]", peers: list[str], seed: int, *, as_json: bool) -> None:
+    """Benchmarks of other modalities than pictures, one after the other."""
+    from agent import progress_bars, results
+    from evals.geometry import geometry_table, run_geometry
+    from evals.modality_folders import PEERS
+    from evals.recordings import recordings_table, run_recordings
+    from evals.videos import run_videos, videos_table
+
+    runs: dict[str, Any] = {"geometry": run_geometry, "recordings": run_recordings, "videos": run_videos}
+    tables: dict[str, Any] = {"geometry": geometry_table, "recordings": recordings_table, "videos": videos_table}
+    known = {peer for each in wanted for peer in PEERS[each.benchmark]}
+    if strangers := [peer for peer in peers if peer not in known]:
+        raise RequestError(f"there is no peer {strangers[0]!r} here; known are {', '.join(sorted(known))}")
+    found = {}
+    for each in wanted:
+        rivals = [peer for peer in peers if peer in PEERS[each.benchmark]]
+        with progress_bars() as progress:
+            result = runs[each.benchmark](each.root, list(each.sets), seed, progress, rivals)
+        found[each.benchmark] = result
+        if not as_json:
+            console = results()
+            console.print(tables[each.benchmark](result, markdown=not console.is_terminal))
+            typer.echo("Protocol: " + "; ".join(f"{key} {value}" for key, value in result["protocol"].items()) + ".")
+    if as_json:
+        typer.echo(json.dumps(found if len(found) > 1 else next(iter(found.values()))))

@@ -60,6 +60,9 @@ from .rules import (
 from .rules import (
     question_for as question_for,
 )
+from .rules import (
+    rules_for as rules_for,
+)
 from .schema import (
     DefectType as DefectType,
 )

@@ -32,6 +32,10 @@ class ReferenceIndex(Generic[Item]):
         """Embed every item; `embed` returns a (D,) vector."""
         return cls(items, np.stack([embed(item) for item in items]) if items else np.zeros((0, 1), np.float32))
 
+    @property
+    def items(self) -> tuple[Item, ...]:
+        return self._items
+
     def __len__(self) -> int:
         return len(self._items)
 

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 from knowledge import expressions
 from knowledge.errors import ToolFailure
-from knowledge.schema import DefectType, NormalityRule
+from knowledge.schema import DefectType, Modality, NormalityRule, Product
 
 RuleOutcome = Literal["passed", "violated", "not_checked"]
 Measurements = Mapping[str, float]
@@ -31,6 +31,11 @@ def check_rule(rule: NormalityRule, part: Measurements, regions: Sequence[Measur
     except ToolFailure as failure:
         return RuleResult(rule.id, rule.text, "not_checked", str(failure), failed=True)
     return RuleResult(rule.id, rule.text, "passed" if kept else "violated", f"check: {rule.check}")
+
+
+def rules_for(product: Product, modality: Modality) -> tuple[NormalityRule, ...]:
+    """The rules that are about assets of one modality; those that name none are about the product's first."""
+    return tuple(rule for rule in product.rules if (rule.modality or product.modality[0]) == modality)
 
 
 def question_for(rule: NormalityRule) -> str:

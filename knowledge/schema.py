@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from knowledge import expressions
 
@@ -13,12 +13,18 @@ ClauseId = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,31}$")]
 Text = Annotated[str, Field(min_length=1, max_length=4000)]
 Expression = Annotated[str, Field(min_length=1, max_length=4000)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 RULE_VARIABLES = frozenset({"regions", "part"})
 """Names a rule's check may use: the list of measured regions, and the measurements of the whole part."""
 
 SIGNATURE_VARIABLES = frozenset({"region", "part"})
 """Names a defect type's signature may use: the one region in question, and the whole part."""
+
+
+def _several(given: object) -> object:
+    """One word stands for a list of one."""
+    return (given,) if isinstance(given, str) else given
 
 
 class Frozen(BaseModel):
@@ -46,6 +52,8 @@ class NormalityRule(Frozen):
     """CEL expression over `RULE_VARIABLES`, true when the rule is kept; measurements are doubles, so write `3.0`."""
     question: Text | None = None
     """Yes/no question for a reasoner; "yes" means that the rule is kept."""
+    modality: Modality | None = None
+    """Of whose measurements the check speaks; by default the first of the product's."""
     provenance: Provenance | None = None
 
     @field_validator("check")
@@ -90,10 +98,18 @@ class Product(Frozen):
     description: Text
     """Class context: what the thing is and how the picture was made."""
     task: Text = "Decide whether the part is normal or anomalous, and say where and why."
-    modality: Modality = "image"
+    modality: Annotated[tuple[Modality, ...], Field(min_length=1), BeforeValidator(_several)] = ("image",)
+    """What a part is inspected by: one, or several where one inspection holds several assets of a part."""
     unit: Literal["mm", "um", "cm", "m", "in"] | None = None
-    pixel_size: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    """Side of one pixel of the original image, in `unit`."""
+    """Of lengths; that of the coordinates of a scan."""
+    pixel_size: Positive | None = None
+    """Side of one pixel of the original image or height map, in `unit`."""
+    height_per_count: Positive | None = None
+    """What one count of a height map is, in `unit`."""
+    sample_rate: Positive | None = None
+    """Samples a second of recordings that carry no times."""
+    ignored_columns: tuple[str, ...] = ()
+    """Columns of recordings that are no sensor's, such as labels."""
     window: tuple[Number, Number] | None = None
     """Counts of a 16-bit picture that become black and white on every picture of the product; by default each
     picture's own range."""
@@ -109,8 +125,10 @@ class Product(Frozen):
     def _consistent(self) -> "Product":
         _require_unique("rules", [rule.id for rule in self.rules])
         _require_unique("defect_types", [defect.name for defect in self.defect_types])
-        if (self.unit is None) != (self.pixel_size is None):
-            raise ValueError("unit and pixel_size belong together: give both or neither")
+        _require_unique("modality", list(self.modality))
+        for field in ("pixel_size", "height_per_count"):
+            if getattr(self, field) is not None and self.unit is None:
+                raise ValueError(f"{field} is a length: give its unit as well")
         if self.window is not None and self.window[0] >= self.window[1]:
             raise ValueError(f"window: expected low < high, got {self.window}")
         return self

@@ -32,6 +32,12 @@ from .assets import (
 from .assets import (
     load_image as load_image,
 )
+from .assets import (
+    read_file as read_file,
+)
+from .decoding import (
+    luma as luma,
+)
 from .evidence import (
     Assessed as Assessed,
 )
@@ -71,11 +77,38 @@ from .evidence import (
 from .evidence import (
     ViewsShown as ViewsShown,
 )
+from .geometry import (
+    HeightMap as HeightMap,
+)
+from .geometry import (
+    fit_height_map as fit_height_map,
+)
+from .geometry import (
+    fit_point_clouds as fit_point_clouds,
+)
+from .geometry import (
+    read_height_map as read_height_map,
+)
+from .geometry import (
+    read_point_cloud as read_point_cloud,
+)
 from .instruments import (
     InspectionState as InspectionState,
 )
 from .instruments import (
     Instruments as Instruments,
+)
+from .intake import (
+    ALL_MODALITIES as ALL_MODALITIES,
+)
+from .intake import (
+    LoadedAsset as LoadedAsset,
+)
+from .intake import (
+    load_asset as load_asset,
+)
+from .intake import (
+    modality_of as modality_of,
 )
 from .learned import (
     LearnedProduct as LearnedProduct,
@@ -83,8 +116,8 @@ from .learned import (
 from .learned import (
     LearnedProducts as LearnedProducts,
 )
-from .learned import (
-    window_of as window_of,
+from .learned_native import (
+    LearnedNative as LearnedNative,
 )
 from .localization import (
     DEFAULT_BACKBONE as DEFAULT_BACKBONE,
@@ -100,6 +133,9 @@ from .localization import (
 )
 from .localization import (
     Backbone as Backbone,
+)
+from .localization import (
+    ConformalCalibration as ConformalCalibration,
 )
 from .localization import (
     Localization as Localization,
@@ -182,6 +218,39 @@ from .measuring import (
 from .measuring import (
     side_of as side_of,
 )
+from .motion import (
+    STRETCH as STRETCH,
+)
+from .motion import (
+    Video as Video,
+)
+from .motion import (
+    VideoLocalizer as VideoLocalizer,
+)
+from .motion import (
+    fit_video as fit_video,
+)
+from .motion import (
+    intervals_of as intervals_of,
+)
+from .motion import (
+    provisional_threshold as provisional_threshold,
+)
+from .motion import (
+    read_video as read_video,
+)
+from .motion import (
+    stretches as stretches,
+)
+from .native import (
+    shown_members as shown_members,
+)
+from .native_instruments import (
+    NativeInstruments as NativeInstruments,
+)
+from .native_instruments import (
+    NativeRecheck as NativeRecheck,
+)
 from .prompts import (
     BRIEFING_TITLE as BRIEFING_TITLE,
 )
@@ -207,6 +276,18 @@ from .reasoning import (
     briefing_text as briefing_text,
 )
 from .rendering import import_open3d as import_open3d
+from .signals import (
+    Recording as Recording,
+)
+from .signals import (
+    RecordingLocalizer as RecordingLocalizer,
+)
+from .signals import (
+    fit_recording as fit_recording,
+)
+from .signals import (
+    read_recording as read_recording,
+)
 from .stages import (
     REGION_TOOLS as REGION_TOOLS,
 )

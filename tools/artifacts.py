@@ -61,9 +61,9 @@ class ArtifactStore:
             raise StoreError(f"artifact {artifact} is not a picture") from error
 
     def put_array(self, array: NDArray[Any]) -> str:
-        """Store an array: masks compressed, for they are large and nearly empty; maps as they are."""
+        """Store an array: masks and indices compressed, for they are large and say little; maps as they are."""
         buffer = io.BytesIO()
-        if array.dtype == np.bool_:
+        if array.dtype in (np.bool_, np.int32):
             np.savez_compressed(buffer, array=array)
             return self.put(buffer.getvalue(), "npz")
         np.save(buffer, array, allow_pickle=False)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from knowledge import Severity
 
-ClaimKind = Literal["presence", "count", "place", "size", "colour", "number", "rule"]
+ClaimKind = Literal["presence", "count", "place", "size", "colour", "number", "time", "rule"]
 Opinion = Literal["normal", "anomalous", "unsure"]
 
 Words = Annotated[str, Field(max_length=600)]
@@ -32,6 +32,7 @@ class ClaimDraft(Answer):
     size      region id   number: share of the view's area, 0 to 1
     colour    region id   word: "darker" or "brighter" than its surroundings
     number    region id   attribute: a measurement's name; number: its value
+    time      region id   attribute: "start", "end" or "duration"; number: seconds since the recording's beginning
     rule      rule id     word: "kept" or "violated"
     """
 

@@ -81,16 +81,19 @@ class Asset(Frozen):
     name: str
     """File name for people; control characters are removed, and it is never shown to a model."""
     sha256: str
-    media_type: str
-    width: int
-    height: int
+    media_type: str = ""
+    """Of pictures."""
+    width: int = 0
+    height: int = 0
     """Of the upright image: a camera's orientation mark is applied."""
-    bits: int
+    bits: int = 0
     """Bits a channel in the file."""
     window: Window | None = None
     """Given for pictures of 16 bits; 8-bit pictures are taken as they are."""
     notes: tuple[str, ...] = ()
-    """What was done to bring the file to upright 8-bit RGB."""
+    """What was done to bring the file to upright 8-bit RGB, or to read another modality's data."""
+    facts: dict[str, Any] = Field(default_factory=dict)
+    """Of other modalities, in plain values: how many points, samples, frames, over what extent or time."""
 
 
 class LoadedImage(NamedTuple):
@@ -105,7 +108,7 @@ def load_image(
     path: Path, limits: Limits | None = None, *, asset_id: str = "a1", window: Window | None = None
 ) -> LoadedImage:
     """Read an image file; raises `AssetError` with one sentence saying what is wrong and how to mend it."""
-    content = _read_bytes(path, limits or Limits())
+    content = read_file(path, limits or Limits())
     return decode_image(content, path.name, limits, asset_id=asset_id, window=window)
 
 
@@ -149,7 +152,13 @@ class _Decoded(NamedTuple):
     notes: tuple[str, ...]
 
 
-def _read_bytes(path: Path, limits: Limits) -> bytes:
+def is_picture(content: bytes) -> bool:
+    """Whether a file begins as a picture of a known format does."""
+    return _sniff(content) is not None
+
+
+def read_file(path: Path, limits: Limits) -> bytes:
+    """The bytes of a regular file within the limit; raises `AssetError`."""
     shown = clean_name(str(path))
     try:
         if path.is_dir():

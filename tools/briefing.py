@@ -4,10 +4,11 @@ Task description, class context, normality rules and normal references (arXiv 24
 metadata are never among it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from knowledge import Product, question_for
+from knowledge import Product, question_for, rules_for
+from tools.assets import Asset
 from tools.evidence import Compared, EvidenceLog, Examined, Failed, KnowledgeFound, Localized, RulesChecked, ViewsShown
 from tools.measuring import as_values, side_of
 from tools.reasoning import Panel
@@ -24,7 +25,9 @@ def reasoner_panels(log: EvidenceLog, view: RenderedView) -> tuple[Panel, ...]:
         Panel(f"reference {letter}", "a normal part of this product", reference.image)
         for letter, reference in zip("ABCDEFGH", references[:_SHOWN_REFERENCES], strict=False)
     ]
-    panels.append(Panel("query", f"the part to judge, view {view.id}", view.image))
+    panels.append(
+        Panel("query", f"the part to judge, view {view.id}" + (f", {view.title}" if view.title else ""), view.image)
+    )
     crops = [shown for _, shown in log.of(Examined)][:_SHOWN_CROPS]
     panels += [
         Panel(f"crop {number}", f"region {examined.region} of the query, enlarged", examined.crop.image)
@@ -34,16 +37,26 @@ def reasoner_panels(log: EvidenceLog, view: RenderedView) -> tuple[Panel, ...]:
 
 
 def reasoner_briefing(
-    product: Product, log: EvidenceLog, view: RenderedView, panels: Sequence[Panel]
+    product: Product,
+    log: EvidenceLog,
+    view: RenderedView,
+    panels: Sequence[Panel],
+    asset: Asset,
+    others: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
-    """The case in plain values; the same for every kind of reasoner."""
+    """The case in plain values; the same for every kind of reasoner.
+
+    `log` is what was found on the asset alone; `others` are the other assets of the same part.
+    """
     return {
         "question": "assess",
+        "asset": {"id": asset.id, "modality": asset.modality, "facts": asset.facts},
+        "other_assets": list(others),
         "task": product.task,
         "context": product.description,
         "rules": [
             {"id": rule.id, "text": rule.text, "severity": rule.severity, "question": question_for(rule)}
-            for rule in product.rules
+            for rule in rules_for(product, asset.modality)
         ],
         "defect_types": [defect.model_dump(mode="json") for defect in product.defect_types],
         "panels": [{"label": panel.label, "caption": panel.caption} for panel in panels],
@@ -91,17 +104,23 @@ def _regions(log: EvidenceLog) -> list[dict[str, Any]]:
             "evidence": [located[region.id]],
             "peak": round(region.peak, 4),
             "box": region.source_box.as_list(),
+            "native": region.native,
         }
         measurements = log.measurements(region.id)
         if measurements is not None:
             values = as_values(measurements)
             entry["evidence"].append(measured[region.id])
             entry["measurements"] = _rounded(values)
-            entry["side"] = side_of(values["centroid_x"], values["centroid_y"])
+            if not region.members:
+                entry["side"] = side_of(values["centroid_x"], values["centroid_y"])
         if region.id in compared:
             id_, comparison = compared[region.id]
             entry["evidence"].append(id_)
-            entry["compared"] = {"reference": comparison.reference, "difference": round(comparison.difference, 4)}
+            entry["compared"] = {
+                "reference": comparison.reference,
+                "difference": round(comparison.difference, 4),
+                "unit": comparison.unit,
+            }
         described.append(entry)
     return described
 

@@ -57,7 +57,7 @@ class Localized(Frozen):
     """`None` when too few held-out normals promise nothing."""
     promise: str
     map: str
-    """Artifact id of the anomaly map, float32 (H, W)."""
+    """Artifact id of the anomaly map, float32 (H, W); of other modalities one value for each element, in their shape."""
     heat: str
     """Artifact id of its picture, RGBA, to be laid over the view."""
     regions: tuple[Region, ...]
@@ -66,6 +66,10 @@ class Localized(Frozen):
     """All regions over threshold."""
     unlike: tuple[str, ...] = ()
     """In what way the view is unlike the references otherwise, so that its p-value says little."""
+    heats: dict[str, str] = Field(default_factory=dict)
+    """View id -> artifact id of the same picture for every view of the asset, where there are several."""
+    blocks: int = 1
+    """How many of what was calibrated the asset holds."""
 
 
 class RegionMeasured(Frozen):
@@ -81,9 +85,13 @@ class Compared(Frozen):
     region: str
     reference: str
     difference: float
-    """Mean brightness of the region minus that of the same place on the reference, in shares of full white."""
+    """Mean brightness of the region minus that of the same place on the reference, in shares of full white; of other
+    modalities the peak of the deviation from the references, in `unit`."""
+    unit: str = "gray"
     crop: str
     reference_crop: str
+    section: str = ""
+    """Of scans: a cut through the place, laid over the reference."""
 
 
 class Examined(Frozen):
@@ -92,7 +100,8 @@ class Examined(Frozen):
     kind: Literal["examination"] = "examination"
     region: str
     crop: RenderedView
-    enhanced: RenderedView
+    enhanced: RenderedView | None = None
+    """With stretched contrast; of pictures alone."""
 
 
 class RuleChecked(Frozen):
@@ -168,6 +177,11 @@ class EvidenceLog:
     def read(cls, values: Iterable[Mapping[str, Any]]) -> "EvidenceLog":
         """From plain values, as they lie in graph state."""
         return cls(Evidence.model_validate(value) for value in values)
+
+    def about(self, asset_id: str) -> "EvidenceLog":
+        """The records of calls that were pointed at an asset or at one of its regions, and those of no target at all."""
+        targets = [(record, next(iter(record.arguments.values()), asset_id)) for record in self.records]
+        return EvidenceLog(record for record, target in targets if target.partition(".")[0] == asset_id)
 
     def of(self, kind: type[_Kind]) -> tuple[tuple[str, _Kind], ...]:
         """Pairs of evidence id and content, for one kind of content."""

@@ -23,7 +23,9 @@ class Fitted(NamedTuple):
     tensors_sha256: str
 
 
-def save_fitted(folder: Path, kind: str, version: int, tensors: Mapping[str, NDArray[Any]], about: dict[str, Any]) -> None:
+def save_fitted(
+    folder: Path, kind: str, version: int, tensors: Mapping[str, NDArray[Any]], about: dict[str, Any]
+) -> None:
     """`kind` and `version` say whose parts these are; `about` is plain JSON values."""
     content = save({name: np.ascontiguousarray(array) for name, array in tensors.items()})
     manifest = {"kind": kind, "version": version, "tensors_sha256": hashlib.sha256(content).hexdigest(), "about": about}
@@ -39,7 +41,9 @@ def load_fitted(folder: Path, kind: str, version: int) -> Fitted:
     except FileNotFoundError as error:
         raise FittedPartError(f"{folder}: nothing has been learned here yet; enroll the product first") from error
     except (OSError, ValueError) as error:
-        raise FittedPartError(f"{folder}: what was learned cannot be read ({error}); enroll the product again") from error
+        raise FittedPartError(
+            f"{folder}: what was learned cannot be read ({error}); enroll the product again"
+        ) from error
     if not isinstance(manifest, dict) or (manifest.get("kind"), manifest.get("version")) != (kind, version):
         raise FittedPartError(f"{folder}: learned by another version of this program; enroll the product again")
     if hashlib.sha256(content).hexdigest() != manifest.get("tensors_sha256"):

@@ -6,7 +6,7 @@ makes no sense, and everything else is a bug.
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 import numpy as np
@@ -14,7 +14,7 @@ from langchain_core.language_models import BaseChatModel
 from numpy.typing import NDArray
 from PIL import Image
 
-from knowledge import Measurements, NormalityRule, RuleResult, ToolArgumentError, ToolFailure, check_rule
+from knowledge import Measurements, NormalityRule, RuleResult, ToolArgumentError, ToolFailure, check_rule, rules_for
 from tools import prompts
 from tools.artifacts import ArtifactStore
 from tools.assessment import Assessment
@@ -35,9 +35,11 @@ from tools.evidence import (
     SimilarReference,
     ViewsShown,
 )
-from tools.learned import LearnedProduct, LearnedProducts, window_of
+from tools.intake import window_of
+from tools.learned import LearnedProduct, LearnedProducts
 from tools.localization import Blob, Localization, blobs, heat_overlay
 from tools.measuring import Measurement, as_values, measure_part, measure_region, pixel_size_of, side_of
+from tools.native_instruments import NativeInstruments
 from tools.reasoning import ModelUse, NoAnswer, assess, briefing_text
 from tools.rendering import render_crop, render_image, view_pixels
 from tools.retrieval import retrieve
@@ -86,6 +88,7 @@ class Instruments:
         *,
         remote: bool,
         limits: Limits | None = None,
+        native: NativeInstruments | None = None,
     ) -> None:
         """`remote` says that the reasoner is reached over the network, so that what it is shown is recorded as sent."""
         self._limits = limits or Limits()
@@ -93,15 +96,15 @@ class Instruments:
         self._products = products
         self._reasoner = reasoner
         self._remote = remote
+        self.native = native or NativeInstruments(store)
         self._localizations: OrderedDict[tuple[str, str, str], Localization] = OrderedDict()
         self._lock = threading.Lock()
 
     def render_asset(self, asset: str, state: InspectionState) -> Outcome:
         """Render an asset to 2-D views and judge whether its quality allows an inspection."""
-        values = next((value for value in state["inputs"] if value["id"] == asset), None)
-        if values is None:
-            raise ToolArgumentError(f"there is no asset {asset!r}; known are {[v['id'] for v in state['inputs']]}")
-        known = Asset.model_validate(values)
+        known = asset_of(asset, state)
+        if known.modality != "image":
+            return self._render_native(known, state)
         content = self._store.get(f"{known.sha256}.bin")
         pixels = decode_image(content, known.name, self._limits, asset_id=asset, window=known.window).pixels
         views = render_image(known, pixels, self._store)
@@ -117,10 +120,14 @@ class Instruments:
 
     def localize_anomalies(self, asset: str, state: InspectionState) -> Outcome:
         """Find where a part is unlike its normal references, with a calibrated p-value."""
-        learned = self._learned(state)
-        view = EvidenceLog.read(state["evidence"]).views_of(asset)[0]
+        learned, alpha = self._learned(state), share_of_alpha(state)
+        views = EvidenceLog.read(state["evidence"]).views_of(asset)
+        known, view = asset_of(asset, state), views[0]
+        if known.modality != "image":
+            return _localized(known, self.native.localize(known, learned, views, alpha))
+        localizer = learned.images
         result = self._localization(learned, view)
-        calibration, alpha = learned.localizer.calibration, state["alpha"]
+        calibration = localizer.calibration
         promise, threshold = calibration.promise(alpha), calibration.threshold(alpha)
         # Without a promised threshold the highest normal score seen still shows where to look; the verdict is review.
         cut = threshold if promise.kept else (float(calibration.scores[-1]) if calibration.count else float("inf"))
@@ -134,8 +141,8 @@ class Instruments:
             f"({'at or below' if p_value <= alpha else 'above'} alpha {alpha:g}), "
             f"{len(found)} region(s) over threshold"
             + "".join(f"; {region.id} at {region.source_box.as_list()}, peak {region.peak:.2f}" for region in regions)
-            + f"; {learned.localizer.manifest.appearance.reason}"
-            + "".join(f"; {sentence}" for sentence in (*unlike, *learned.localizer.backbone.notes)),
+            + f"; {localizer.manifest.appearance.reason}"
+            + "".join(f"; {sentence}" for sentence in (*unlike, *localizer.backbone.notes)),
             "shown": Localized(
                 view=view.id,
                 score=result.score,
@@ -156,8 +163,10 @@ class Instruments:
         """Find the normal references most like a part, and the rules that apply to it."""
         learned = self._learned(state)
         view = EvidenceLog.read(state["evidence"]).views_of(asset)[0]
-        query = next(value["sha256"] for value in state["inputs"] if value["id"] == asset)
-        found = retrieve(learned, self._localization(learned, view).embedding, query)
+        known = asset_of(asset, state)
+        if known.modality != "image":
+            return _retrieved(self.native.retrieve(known, learned, view))
+        found = retrieve(learned, self._localization(learned, view).embedding, known.sha256)
         references = tuple(
             SimilarReference(
                 id=similar.reference.sha256[:12],
@@ -167,19 +176,20 @@ class Instruments:
             )
             for similar in found.references
         )
-        return {
-            "summary": f"{len(references)} most similar normal references"
-            + "".join(f"; {reference.id}, similarity {reference.similarity:.3f}" for reference in references)
-            + f". {len(found.rules)} normality rules apply: {', '.join(rule.id for rule in found.rules) or 'none'}.",
-            "shown": KnowledgeFound(view=view.id, references=references, rules=tuple(rule.id for rule in found.rules)),
-            "artifacts": tuple(reference.image for reference in references),
-        }
+        rules = tuple(rule.id for rule in rules_for(learned.product, known.modality))
+        return _retrieved(KnowledgeFound(view=view.id, references=references, rules=rules))
 
     def measure_region(self, region: str, state: InspectionState) -> Outcome:
         """Measure a region: area, length, contrast against its surroundings, place."""
         log = EvidenceLog.read(state["evidence"])
-        measured = self._measure(self._learned(state), log, log.region(region))
+        measured = self._measure(self._learned(state), log, log.region(region), state)
         values = as_values(measured)
+        if log.region(region).members:
+            numbers = ", ".join(f"{each.name} {each.value:.4g} {each.unit}".strip() for each in measured)
+            return {
+                "summary": f"Region {region}: {numbers}",
+                "shown": RegionMeasured(region=region, measurements=measured),
+            }
         return {
             "summary": f"Region {region}: {values['area']:.0f} px ({values['area_share']:.2%} of the view) in the "
             f"{side_of(values['centroid_x'], values['centroid_y'])}, elongation {values['elongation']:.1f}, "
@@ -192,6 +202,13 @@ class Instruments:
         log = EvidenceLog.read(state["evidence"])
         known = log.region(region)
         view = log.view(known.view_id)
+        if known.members:
+            closer = self.native.examine(asset_of(view.asset_id, state), self._learned(state), log, known)
+            return {
+                "summary": f"Region {region} drawn closer, with its scale",
+                "shown": closer,
+                "artifacts": (closer.crop.image,),
+            }
         box = _with_surroundings(known.box, view)
         crop = render_crop(view, box, f"{region}.crop", self._store)
         enhanced = render_crop(view, box, f"{region}.enhanced", self._store, enhance=True)
@@ -206,10 +223,20 @@ class Instruments:
         log = EvidenceLog.read(state["evidence"])
         known = log.region(region)
         view = log.view(known.view_id)
-        found = next((shown for _, shown in log.of(KnowledgeFound) if shown.view == view.id), None)
+        views = {shown.id for shown in log.views_of(view.asset_id)}
+        found = next((shown for _, shown in log.of(KnowledgeFound) if shown.view in views), None)
         if found is None or not found.references:
             raise ToolFailure(f"region {region} cannot be compared: no normal reference was retrieved")
         nearest = found.references[0]
+        if known.members:
+            asset, learned = asset_of(view.asset_id, state), self._learned(state)
+            compared = self.native.compare(asset, learned, log, known, nearest.id)
+            return {
+                "summary": f"Region {region} beside the same place on reference {nearest.id}: it peaks at "
+                f"{compared.difference:.1f} standard deviations of normal parts",
+                "shown": compared,
+                "artifacts": (compared.crop, compared.reference_crop),
+            }
         pixels = self._store.get_image(view.image)
         reference = _resized(self._store.get_image(nearest.image), view.width, view.height)
         mask = self._store.get_array(known.mask)
@@ -234,13 +261,10 @@ class Instruments:
         if localized is None:
             raise ToolFailure("the rules cannot be checked: the part was not localised")
         part = next(as_values(shown.part) for _, shown in log.of(ViewsShown) if view in shown.views)
-        regions = [
-            as_values(self._measure(learned, log, region))
-            for region in log.regions().values()
-            if region.view_id == view.id
-        ]
+        regions = [as_values(self._measure(learned, log, region, state)) for region in localized.regions]
         uncounted = localized.region_count - len(regions)
-        results = [_checked(rule, part, regions, uncounted) for rule in learned.product.rules]
+        rules = rules_for(learned.product, asset_of(asset, state).modality)
+        results = [_checked(rule, part, regions, uncounted) for rule in rules]
         counts = {
             outcome: sum(r.result == outcome for r in results) for outcome in ("passed", "violated", "not_checked")
         }
@@ -254,10 +278,11 @@ class Instruments:
     def reason_about_anomaly(self, asset: str, state: InspectionState) -> Outcome:
         """Ask the reasoner for its judgement of the part, in typed claims that code can check."""
         learned = self._learned(state)
-        log = EvidenceLog.read(state["evidence"])
+        whole = EvidenceLog.read(state["evidence"])
+        known, log = asset_of(asset, state), whole.about(asset)
         view = log.views_of(asset)[0]
         panels = reasoner_panels(log, view)
-        briefing = reasoner_briefing(learned.product, log, view, panels)
+        briefing = reasoner_briefing(learned.product, log, view, panels, known, _others(whole, state, asset))
         name = self._reasoner.get_name()
         shown = tuple(panel.artifact for panel in panels)
         size = len(briefing_text(briefing)) + sum(len(self._store.get(artifact)) for artifact in shown)
@@ -275,6 +300,15 @@ class Instruments:
             "use": answer.use,
         }
 
+    def _render_native(self, asset: Asset, state: InspectionState) -> Outcome:
+        shown = self.native.render(asset, self._learned(state))
+        facts = ", ".join(f"{name} {value}" for name, value in asset.facts.items())
+        return {
+            "summary": f"Asset {asset.id} ({asset.modality}) rendered to {len(shown.views)} view(s): {facts}.",
+            "shown": shown,
+            "artifacts": tuple(view.image for view in shown.views),
+        }
+
     def _sent(self, name: str, artifacts: tuple[str, ...], size: int) -> Outcome:
         return Outcome(sent_to=name, sent=artifacts, sent_bytes=size) if self._remote else Outcome()
 
@@ -288,10 +322,10 @@ class Instruments:
 
     def _localization(self, learned: LearnedProduct, view: RenderedView) -> Localization:
         """Computed once for a view's content and a product's fitted parts, whoever asks first."""
-        key = (learned.product.name, learned.localizer.manifest.tensors_sha256, view.image)
+        key = (learned.product.name, learned.images.manifest.tensors_sha256, view.image)
         with self._lock:
             if key not in self._localizations:
-                self._localizations[key] = learned.localizer.localize(self._store.get_image(view.image))
+                self._localizations[key] = learned.images.localize(self._store.get_image(view.image))
                 while len(self._localizations) > _CACHED_LOCALIZATIONS:
                     self._localizations.popitem(last=False)
             return self._localizations[key]
@@ -309,17 +343,83 @@ class Instruments:
             for number, blob in enumerate(found, start=1)
         )
 
-    def _measure(self, learned: LearnedProduct, log: EvidenceLog, region: Region) -> tuple[Measurement, ...]:
+    def _measure(
+        self, learned: LearnedProduct, log: EvidenceLog, region: Region, state: InspectionState
+    ) -> tuple[Measurement, ...]:
         known = log.measurements(region.id)
         if known is not None:
             return known
         view = log.view(region.view_id)
+        if region.members:
+            return self.native.measure(asset_of(view.asset_id, state), learned, log, region)
         size = pixel_size_of(learned.product, view.source_pixels_per_pixel)
         return measure_region(self._store.get_image(view.image), self._store.get_array(region.mask), size)
 
     def _reference_pixels(self, learned: LearnedProduct, path: str) -> NDArray[np.uint8]:
         pixels = load_image(learned.folder / path, self._limits, window=window_of(learned.product)).pixels
         return view_pixels(pixels)
+
+
+def asset_of(asset: str, state: InspectionState) -> Asset:
+    """An asset by its id; raises `ToolArgumentError` for one that is not there."""
+    values = next((value for value in state["inputs"] if value["id"] == asset), None)
+    if values is None:
+        raise ToolArgumentError(f"there is no asset {asset!r}; known are {[v['id'] for v in state['inputs']]}")
+    return Asset.model_validate(values)
+
+
+def _others(log: EvidenceLog, state: InspectionState, asset: str) -> list[dict[str, Any]]:
+    """What has been found on the other assets of the part."""
+    others = [Asset.model_validate(value) for value in state["inputs"] if value["id"] != asset]
+    return [
+        {
+            "id": other.id,
+            "modality": other.modality,
+            "localized": [
+                {"evidence": id_, "p_value": shown.p_value} for id_, shown in log.about(other.id).of(Localized)
+            ],
+        }
+        for other in others
+    ]
+
+
+def share_of_alpha(state: InspectionState) -> float:
+    """What each asset of a part may spend of the accepted false-alarm rate: equal shares (Bonferroni)."""
+    return state["alpha"] / len(state["inputs"])
+
+
+def _localized(asset: Asset, shown: Localized) -> Outcome:
+    places = "".join(f"; {region.id} {_said(region.native)}, peak {region.peak:.2f}" for region in shown.regions)
+    return {
+        "summary": f"Asset {asset.id} ({asset.modality}): anomaly score {shown.score:.3f}, p-value {shown.p_value:.4f} "
+        f"({'at or below' if shown.p_value <= shown.alpha else 'above'} alpha {shown.alpha:g}), "
+        f"{shown.region_count} region(s) over threshold{places}" + "".join(f"; {each}" for each in shown.unlike),
+        "shown": shown,
+        "artifacts": (*shown.heats.values(), *(region.mask for region in shown.regions)),
+    }
+
+
+def _retrieved(shown: KnowledgeFound) -> Outcome:
+    return {
+        "summary": f"{len(shown.references)} most similar normal references"
+        + "".join(f"; {reference.id}, similarity {reference.similarity:.3f}" for reference in shown.references)
+        + f". {len(shown.rules)} normality rules apply: {', '.join(shown.rules) or 'none'}.",
+        "shown": shown,
+        "artifacts": tuple(reference.image for reference in shown.references),
+    }
+
+
+def _said(native: Mapping[str, Any]) -> str:
+    """An asset's own terms in one line."""
+    return ", ".join(f"{name} {_short(value)}" for name, value in native.items() if value is not None)
+
+
+def _short(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_short(each) for each in value) + "]"
+    return str(value)
 
 
 def _checked(rule: NormalityRule, part: Measurements, regions: Sequence[Measurements], uncounted: int) -> RuleResult:

@@ -1,16 +1,19 @@
 """Products as the instruments need them: knowledge, references and fitted parts, loaded once a process."""
 
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from knowledge import Catalog, FittedPartError, Product, ProductError, ReferenceImage, ReferenceIndex
-from tools.assets import Limits, Window, load_image
+from knowledge import Catalog, FittedPartError, Modality, Product, ProductError, ReferenceImage, ReferenceIndex
+from tools.assets import Limits
+from tools.fitted import MANIFEST
+from tools.intake import load_asset
+from tools.learned_native import FittedNative, LearnedNative, NativePart, fit_native, load_native
 from tools.localization import (
     SHIPPED,
     AdaptationSettings,
@@ -25,6 +28,8 @@ from tools.localization import (
     fit_localizer,
     load_backbone,
 )
+from tools.localization.manifest import MANIFEST_FILE
+from tools.modalities import NATIVE_MODALITIES
 from tools.rendering import view_pixels
 
 _SPLIT_FROM = 200
@@ -38,9 +43,40 @@ class LearnedProduct:
     product: Product
     version: str
     folder: Path
-    localizer: Localizer
-    index: ReferenceIndex[ReferenceImage]
+    localizer: Localizer | None
+    """Of pictures; `None` where none were learned."""
+    index: ReferenceIndex[ReferenceImage] | None
     """Over the references in the localiser's memory."""
+    natives: Mapping[Modality, LearnedNative] = field(default_factory=dict)
+    """What was learned of other modalities."""
+    native_references: Mapping[Modality, ReferenceIndex[ReferenceImage]] = field(default_factory=dict)
+
+    @property
+    def images(self) -> Localizer:
+        """Raises `FittedPartError` where no pictures were learned."""
+        if self.localizer is None:
+            raise FittedPartError(f"product {self.product.name!r} was learned without pictures; enroll it with some")
+        return self.localizer
+
+    @property
+    def references(self) -> ReferenceIndex[ReferenceImage]:
+        """Pictures of normal parts; raises `FittedPartError` where there are none."""
+        if self.index is None:
+            raise FittedPartError(f"product {self.product.name!r} was learned without pictures; enroll it with some")
+        return self.index
+
+    def native(self, modality: Modality) -> LearnedNative:
+        """Raises `FittedPartError` where nothing of this modality was learned."""
+        if modality not in self.natives:
+            raise FittedPartError(
+                f"product {self.product.name!r} was learned without any {modality}; enroll it with some"
+            )
+        return self.natives[modality]
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """Those that were learned."""
+        return (*(("image",) if self.localizer else ()), *self.natives)
 
 
 class LearnedProducts:
@@ -56,7 +92,9 @@ class LearnedProducts:
 
     def get(self, name: str) -> LearnedProduct:
         """A product ready to inspect with; raises `ProductError` or `FittedPartError` saying what is missing."""
-        stamp = (self.catalog.stamp(name), _stamp(self._models / name / "localizer.json"))
+        fitted = self._models / name
+        manifests = [fitted / MANIFEST_FILE, *(fitted / kind / MANIFEST for kind in NATIVE_MODALITIES)]
+        stamp = (self.catalog.stamp(name), *map(_stamp, manifests))
         with self._lock:
             if name not in self._cache or self._cache[name][0] != stamp:
                 self._cache[name] = stamp, self._load(name)
@@ -70,29 +108,50 @@ class LearnedProducts:
         settings: LocalizerSettings | None = None,
         progress: Progress = lambda what, done, total: None,
     ) -> LearnedProduct:
-        """Learn a product from pictures of normal parts, replacing what was learned before.
+        """Learn a product from assets of normal parts, replacing what was learned before.
 
-        Without `held_out`, half of `good` is held out for calibration when there are many, else each in turn.
-        Every file is read before anything is written, so a damaged one leaves what was there untouched.
+        Of each modality, without `held_out`, half of `good` is held out for calibration when there are many, else each
+        in turn. Every file is read before anything is written, so a damaged one leaves what was there untouched.
         """
         settings = self._settings(product, settings or LocalizerSettings())
-        parts = _distinct([self._part(path, product) for path in good])
-        known = {part.sha256 for part in parts}
+        files = _distinct([self._file(path, product) for path in good])
+        known = {file.sha256 for file in files}
         held = [
-            part for part in _distinct([self._part(path, product) for path in held_out]) if part.sha256 not in known
+            file for file in _distinct([self._file(path, product) for path in held_out]) if file.sha256 not in known
         ]
-        if not parts:
+        if not files:
             raise ProductError(
                 f"{product.name}: there are no pictures of normal parts to learn from; give at least one"
             )
-        if not held and len(parts) >= _SPLIT_FROM:
-            parts, held = _split(parts, settings.seed)
-        localizer = fit_localizer([p.part for p in parts], [p.part for p in held], settings, progress)
+        grouped = {modality: _of_modality(files, held, modality, settings.seed) for modality in _modalities(files)}
+        learned = {
+            modality: self._fit(modality, product, group, settings, progress) for modality, group in grouped.items()
+        }
         if not self._known_as(product):
             self.catalog.write(product)
-        self.catalog.set_references(product.name, [part.path for part in (*parts, *held)])
-        localizer.save(self._models / product.name)
+        self.catalog.set_references(product.name, [file.path for group in grouped.values() for file in chain(*group)])
+        self._replace(product.name, learned)
         return self.get(product.name)
+
+    def _fit(
+        self, modality: Modality, product: Product, group: "_Group", settings: LocalizerSettings, progress: Progress
+    ) -> "Localizer | FittedNative":
+        if modality == "image":
+            parts, held = ([file.part for file in files] for files in group)
+            return fit_localizer(parts, held, settings, progress)
+        natives, apart = ([NativePart(file.sha256, file.native) for file in files] for files in group)
+        return fit_native(modality, product, natives, apart, settings.seed, progress)
+
+    def _replace(self, name: str, learned: "Mapping[Modality, Localizer | FittedNative]") -> None:
+        """What was learned of a modality that is gone would no longer fit the references."""
+        folder = self._models / name
+        for kind in NATIVE_MODALITIES:
+            if kind not in learned:
+                (folder / kind / MANIFEST).unlink(missing_ok=True)
+        if "image" not in learned:
+            (folder / MANIFEST_FILE).unlink(missing_ok=True)
+        for modality, fitted in learned.items():
+            fitted.save(folder if modality == "image" else folder / modality)
 
     def adapt(
         self,
@@ -118,7 +177,8 @@ class LearnedProducts:
     def _references(self, product: Product) -> list[Part]:
         folder = self.catalog.folder(product.name)
         normal = [each for each in self.catalog.references(product.name) if each.defect_type is None]
-        return [self._part(folder / each.path, product).part for each in normal]
+        files = [self._file(folder / each.path, product) for each in normal]
+        return [file.part for file in files if file.modality == "image"]
 
     def _settings(self, product: Product, settings: LocalizerSettings) -> LocalizerSettings:
         """With what the product says of itself, and with the prompts of this home rather than those that are shipped."""
@@ -131,34 +191,50 @@ class LearnedProducts:
         own = self.catalog.root / product.name / "product.yaml"
         return own.is_file() and self.catalog.load(product.name) == product
 
-    def _part(self, path: Path, product: Product) -> "_File":
-        loaded = load_image(path, self._limits, window=window_of(product))
-        return _File(loaded.asset.sha256, path, self._limits, window_of(product))
+    def _file(self, path: Path, product: Product) -> "_File":
+        loaded = load_asset(path, product, self._limits)
+        return _File(loaded.asset.sha256, loaded.asset.modality, path, self._limits, product)
 
     def _load(self, name: str) -> LearnedProduct:
         product = self.catalog.load(name)
         references = {reference.sha256: reference for reference in self.catalog.references(name)}
-        try:
-            localizer = Localizer.load(self._models / name)
-        except FittedPartError as error:
-            raise FittedPartError(f"product {name!r} cannot be inspected with: {error}") from error
-        for field in ("window", "aligned"):
-            if getattr(localizer.settings, field) != getattr(product, field):
-                raise FittedPartError(f"product {name!r}: `{field}` has changed since it was learned; enroll it again")
-        learned = {*localizer.manifest.memory_parts, *localizer.manifest.calibration_parts}
+        localizer, natives = self._fitted(product)
+        learned = {sha256 for part in natives.values() for sha256 in (*part.memory_parts, *part.calibration_parts)}
+        if localizer is not None:
+            learned |= {*localizer.manifest.memory_parts, *localizer.manifest.calibration_parts}
         normal = {sha for sha, reference in references.items() if reference.defect_type is None}
-        if learned != normal or len(localizer.embeddings) != len(set(localizer.manifest.memory_parts)):
+        if learned != normal or (
+            localizer is not None and len(localizer.embeddings) != len(set(localizer.manifest.memory_parts))
+        ):
             raise FittedPartError(
                 f"product {name!r}: its reference images have changed since it was learned; enroll it again"
             )
-        items = [references[sha] for sha in localizer.manifest.memory_parts]
+        items = [references[sha] for sha in localizer.manifest.memory_parts] if localizer is not None else []
         return LearnedProduct(
             product,
             self.catalog.version(name),
             self.catalog.folder(name),
             localizer,
-            ReferenceIndex(items, localizer.embeddings),
+            None if localizer is None else ReferenceIndex(items, localizer.embeddings),
+            natives,
+            {kind: part.index(references) for kind, part in natives.items()},
         )
+
+    def _fitted(self, product: Product) -> tuple[Localizer | None, dict[Modality, LearnedNative]]:
+        """What lies in the product's folder of models; without anything there, what is missing is said as of pictures."""
+        folder = self._models / product.name
+        kinds = [kind for kind in NATIVE_MODALITIES if (folder / kind / MANIFEST).exists()]
+        try:
+            natives = {kind: load_native(kind, product, folder / kind) for kind in kinds}
+            localizer = Localizer.load(folder) if (folder / MANIFEST_FILE).exists() or not kinds else None
+        except FittedPartError as error:
+            raise FittedPartError(f"product {product.name!r} cannot be inspected with: {error}") from error
+        for name in ("window", "aligned"):
+            if localizer is not None and getattr(localizer.settings, name) != getattr(product, name):
+                raise FittedPartError(
+                    f"product {product.name!r}: `{name}` has changed since it was learned; enroll it again"
+                )
+        return localizer, natives
 
 
 def _stamp(path: Path) -> tuple[int, int]:
@@ -171,24 +247,39 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 
 class _File(NamedTuple):
-    """A picture on disk that is decoded when it is needed, at the size at which parts are inspected."""
+    """A file that is decoded when it is needed, pictures at the size at which parts are inspected."""
 
     sha256: str
+    modality: Modality
     path: Path
     limits: Limits
-    window: Window | None
+    product: Product
 
     @property
     def part(self) -> Part:
-        return Part(self.sha256, self.pixels)
+        return Part(self.sha256, self.native)
 
-    def pixels(self) -> NDArray[np.uint8]:
-        return view_pixels(load_image(self.path, self.limits, window=self.window).pixels)
+    def native(self) -> Any:
+        found = load_asset(self.path, self.product, self.limits).native
+        return view_pixels(found) if self.modality == "image" else found
 
 
-def window_of(product: Product) -> Window | None:
-    """The counts that are black and white on every picture of a product, where it says so."""
-    return None if product.window is None else Window(low=product.window[0], high=product.window[1])
+class _Group(NamedTuple):
+    """Files of one modality."""
+
+    parts: list[_File]
+    held_out: list[_File]
+
+
+def _modalities(files: Sequence[_File]) -> list[Modality]:
+    return list(dict.fromkeys(file.modality for file in files))
+
+
+def _of_modality(files: Sequence[_File], held: Sequence[_File], modality: Modality, seed: int) -> _Group:
+    parts, apart = ([file for file in all_ if file.modality == modality] for all_ in (files, held))
+    if not apart and len(parts) >= _SPLIT_FROM:
+        return _Group(*_split(parts, seed))
+    return _Group(parts, apart)
 
 
 def _distinct(files: list[_File]) -> list[_File]:

@@ -5,6 +5,7 @@ of each channel, cells of each frame. Everything else speaks of elements by thei
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -18,7 +19,8 @@ Values = NDArray[np.float32]
 Index = NDArray[np.int32]
 
 
-class Rendering(NamedTuple):
+@dataclass(frozen=True)
+class Rendering:
     """A 2-D picture of an asset with the way back into it."""
 
     kind: str

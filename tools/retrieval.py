@@ -24,9 +24,9 @@ class Retrieved(NamedTuple):
 
 def retrieve(learned: LearnedProduct, embedding: NDArray[np.float32], query_sha256: str, count: int = 3) -> Retrieved:
     """The `count` nearest references, never the query itself, and every rule of the product."""
-    matches = learned.index.search(embedding, count, keep=lambda item: item.sha256 != query_sha256)
+    matches = learned.references.search(embedding, count, keep=lambda item: item.sha256 != query_sha256)
     similar = tuple(
-        Similar(match.item, match.similarity, f"number {rank} of {len(learned.index)} by likeness of its features")
+        Similar(match.item, match.similarity, f"number {rank} of {len(learned.references)} by likeness of its features")
         for rank, match in enumerate(matches, start=1)
     )
     return Retrieved(similar, learned.product.rules)

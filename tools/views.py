@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
@@ -59,7 +59,10 @@ class RenderedView(Frozen):
 
     id: str
     asset_id: str
-    kind: Literal["image", "crop"]
+    kind: str
+    """`image` or `crop` of a picture; of another modality what the view shows, such as `shaded` or `plot`."""
+    title: str = ""
+    """For people, where there are several views."""
     width: int
     height: int
     image: str
@@ -68,6 +71,11 @@ class RenderedView(Frozen):
     """From the view's pixel edges to those of the upright source image."""
     source_width: int
     source_height: int
+    inverse: str = ""
+    """Artifact id of an int32 (H, W) array: the flat index of the element (point, sample, cell) that each pixel shows, -1
+    where it shows none. Empty for pictures, whose map back is `to_source`."""
+    span: int = 1
+    """A pixel shows so many elements in a row, from its index on."""
 
     def point_to_source(self, x: float, y: float) -> tuple[float, float]:
         a, b, c, d, e, f = self.to_source
@@ -104,11 +112,15 @@ class Region(Frozen):
     box: Box
     """In pixels of the view."""
     source_box: Box
-    """In pixels of the upright source image."""
+    """In pixels of the upright source image; of other modalities the same as `box`."""
     mask: str
     """Artifact id of a bool (H, W) array, the view's size."""
     peak: float
     """Largest calibrated map value inside."""
+    members: str = ""
+    """Artifact id of the flat indices of its elements, int64; empty for pictures."""
+    native: dict[str, Any] = Field(default_factory=dict)
+    """Where it is in the asset's own terms; empty for pictures, where boxes say it."""
 
 
 def _covering(corners: Sequence[tuple[float, float]], width: int, height: int) -> Box:

@@ -5,6 +5,7 @@ Toggles work by check boxes and CSS alone, so the page's own policy can forbid e
 
 import base64
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -14,14 +15,24 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 from numpy.typing import NDArray
 from PIL import Image
 
-from agent.report import FindingInfo, InspectionReport
+from agent.report import FindingInfo, InputInfo, InspectionReport
 from tools import ArtifactStore
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _MAX_SIDE = 1200
 _THUMBNAIL_SIDE = 160
+_NAME = 36
+"""Letters of a view's title that are shown under its thumbnail."""
+
+_SMALL_SIDE = 96
+"""Of the thumbnails by which a view is chosen."""
 
 _TITLES = {"part": "This part", "reference": "Same place, normal reference", "enhanced": "Contrast stretched"}
+_NATIVE_TITLES = {
+    "enlarged": "This part, closer",
+    "reference": "Same place, normal reference",
+    "section": "Cut through the place, over the reference",
+}
 
 
 class Picture(NamedTuple):
@@ -71,38 +82,68 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["number"] = lambda value: "–" if value is None else f"{value:.4g}"
+    environment.filters["plainly"] = _plainly
     return environment
 
 
-class Part(NamedTuple):
-    """One input with what is laid over its picture."""
+class ShownView(NamedTuple):
+    """One view of an input with what is laid over it."""
 
+    id: str
+    title: str
+    name: str
+    """The beginning of its title, to choose it by."""
     picture: str
+    thumbnail: str
     heat: str
     width: int
     height: int
+    """In the units of the boxes."""
     boxes: list[FindingInfo]
+
+
+class Part(NamedTuple):
+    """One input: its views, of which the page shows one at a time."""
+
+    input: InputInfo
+    views: list[ShownView]
+    first: str
+    """Id of the view that is shown at first: one that has a finding."""
+    zooms: bool
+    """Long pictures that are drawn along time can be stretched and scrolled."""
 
 
 def _part(report: InspectionReport, index: int, store: ArtifactStore) -> Part | None:
     shown = report.inputs[index]
     if not shown.views:
         return None
-    view = shown.views[0]
+    views = [_view(report, shown, number, store) for number in range(len(shown.views))]
+    first = next((view.id for view in views if view.boxes), views[0].id)
+    return Part(shown, views, first, zooms=shown.modality == "time_series")
+
+
+def _view(report: InspectionReport, shown: InputInfo, number: int, store: ArtifactStore) -> ShownView:
+    view = shown.views[number]
     heat = report.maps.get(view.id)
-    return Part(
+    native = bool(view.inverse)
+    return ShownView(
+        id=f"{shown.id}v{number}",
+        title=view.title or view.kind.replace("_", " "),
+        name=_short(view.title or view.kind.replace("_", " ")),
         picture=_stored(view.image, store, _MAX_SIDE),
+        thumbnail=_stored(view.image, store, _SMALL_SIDE) if len(shown.views) > 1 else "",
         heat=_stored(heat, store, _MAX_SIDE) if heat else "",
-        width=shown.width,
-        height=shown.height,
+        width=view.width if native else shown.width,
+        height=view.height if native else shown.height,
         boxes=[finding for finding in report.findings if finding.view == view.id],
     )
 
 
 def _pictures(finding: FindingInfo, store: ArtifactStore) -> list[Picture]:
+    titles, side = (_TITLES, 420) if "enhanced" in finding.images else (_NATIVE_TITLES, 900)
     return [
-        Picture(title, _stored(finding.images[key], store, 420))
-        for key, title in _TITLES.items()
+        Picture(title, _stored(finding.images[key], store, side))
+        for key, title in titles.items()
         if key in finding.images
     ]
 
@@ -118,6 +159,19 @@ def _thumbnail(report: InspectionReport, store: ArtifactStore) -> str:
 
 def _stored(artifact: str, store: ArtifactStore, side: int) -> str:
     return _data_uri(store.get_image(artifact), side)
+
+
+def _short(title: str) -> str:
+    return title if len(title) <= _NAME else re.split("[,;:]", title)[0]
+
+
+def _plainly(value: object) -> str:
+    """A plain value of any kind in one line."""
+    if isinstance(value, float):
+        return f"{value:.5g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_plainly, value))
+    return "–" if value is None else str(value)
 
 
 def _data_uri(pixels: NDArray[np.uint8], side: int) -> str:

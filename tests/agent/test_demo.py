@@ -17,10 +17,10 @@ def test_the_demo_learns_cells_and_tells_four_good_from_four_bad(
         main()
     assert ended.value.code == 0
     result = json.loads(capsys.readouterr().out)
-    verdicts = [(cell["truth"], cell["verdict"]) for cell in result["cells"]]
+    verdicts = [(part["truth"], part["verdict"]) for part in result["parts"]]
     assert verdicts.count(("functional", "normal")) == 4
     assert verdicts.count(("defective", "anomalous")) == 4
     page = Path(result["index"]).read_text()
     assert page.count("/report.html") == 8
-    assert all(Path(cell["page"]).is_file() for cell in result["cells"])
+    assert all(Path(part["page"]).is_file() for part in result["parts"])
     assert "CC BY-NC-SA 4.0" in page

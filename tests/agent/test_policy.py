@@ -214,3 +214,42 @@ def test_known_rules_that_were_never_checked_are_a_reason_for_review() -> None:
 def test_a_reasoner_that_says_normal_and_names_a_defect_contradicts_itself() -> None:
     finding = FindingDraft(region="a1.r1", title="Crack", severity="critical", explanation="A crack.")
     assert verdict(views(), LOOKS_NORMAL, KEPT, assessed("normal", findings=(finding,))).verdict == "review"
+
+
+# --- several assets of one part
+
+BOTH = {"a1": "image", "a2": "point_cloud"}
+
+
+def together(*shown: Any) -> Decision:
+    return decide(log_of(views("a1"), views("a2"), *shown, SAYS_NORMAL, SAYS_NORMAL), 0.1, "", (), BOTH)
+
+
+def test_assets_of_one_part_share_the_false_alarm_rate() -> None:
+    decision = together(localized(0.4, "a1"), localized(0.2, "a2"))
+    assert decision.verdict == "normal"
+    assert decision.p_value == pytest.approx(0.4), "the lowest of two, times two"
+    assert [reason.partition(":")[0] for reason in decision.reasons] == ["Image a1", "Point cloud a2"]
+
+
+def test_one_odd_asset_is_enough_and_the_one_that_contradicts_is_named() -> None:
+    decision = together(localized(0.9, "a1"), localized(0.02, "a2"))
+    assert decision.verdict == "anomalous"
+    assert decision.reasons[0].startswith("Point cloud a2: A normal part looks this unusual with probability 0.02")
+    assert decision.reasons[1] == "Image a1: nothing unusual (p = 0.9), which does not clear what the others show."
+
+
+def test_an_asset_that_was_not_localised_or_not_judged_is_never_passed() -> None:
+    assert together(localized(0.9, "a1")).verdict == "review"
+    evidence = log_of(views("a1"), views("a2"), localized(0.9, "a1"), localized(0.9, "a2"), SAYS_NORMAL)
+    decision = decide(evidence, 0.1, "", (), BOTH)
+    assert decision.verdict == "review"
+    assert "No reasoner judged all of the part." in decision.reasons
+
+
+def test_what_is_odd_about_one_asset_otherwise_names_it() -> None:
+    scan = localized(0.9, "a2").model_copy(update={"unlike": ("The scan is 1000 times larger than the references.",)})
+    assert (
+        "Point cloud a2: The scan is 1000 times larger than the references."
+        in together(localized(0.9, "a1"), scan).reasons
+    )

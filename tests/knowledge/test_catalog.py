@@ -182,7 +182,7 @@ def test_a_folder_and_the_name_inside_it_must_agree(catalog) -> None:
         (PLAIN + "rules: {id: A, text: x}", "rules: expected a valid tuple"),
         (PLAIN + "alpha: 2", "alpha: expected less than 1, got 2"),
         (PLAIN + "alpha: 0", "alpha: expected greater than 0, got 0"),
-        (PLAIN + "unit: mm", "unit and pixel_size belong together: give both or neither"),
+        (PLAIN + "pixel_size: 0.5", "pixel_size is a length: give its unit as well"),
         (PLAIN + "window: [9, 5]", "window: expected low < high"),
         ("name: no\ndescription: x", "name: expected a valid string, got False"),
         ("name: ../plate\ndescription: x", "name: string should match pattern"),

@@ -23,7 +23,7 @@ def product(**changes: Any) -> Product:
 def test_a_product_needs_a_name_and_a_description_and_nothing_else() -> None:
     plain = product()
     assert (plain.modality, plain.alpha, plain.unit, plain.pixel_size, plain.window) == (
-        "image",
+        ("image",),
         0.05,
         None,
         None,
@@ -143,7 +143,6 @@ def test_texts_are_neither_empty_nor_endless(length) -> None:
         {"alpha": -0.1},
         {"alpha": math.nan},
         {"alpha": "five percent"},
-        {"unit": "mm"},
         {"pixel_size": 0.5},
         {"unit": "mm", "pixel_size": 0},
         {"unit": "mm", "pixel_size": -1},
@@ -153,6 +152,10 @@ def test_texts_are_neither_empty_nor_endless(length) -> None:
         {"window": (9, 5)},
         {"window": (1, 2, 3)},
         {"modality": "smell"},
+        {"modality": []},
+        {"modality": ["image", "image"]},
+        {"height_per_count": 0.1},
+        {"sample_rate": 0},
         *(
             changes
             for changes in (

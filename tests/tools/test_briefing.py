@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from knowledge import DefectType, NormalityRule, Product
+from tools.assets import Asset
 from tools.briefing import reasoner_briefing, reasoner_panels
 from tools.evidence import (
     Compared,
@@ -35,6 +36,9 @@ PRODUCT = Product(
     ),
     defect_types=(DefectType(name="scratch", description="A groove."),),
 )
+
+
+ASSET = Asset(id="a1", modality="image", name="secret.png", sha256="0")
 
 
 def view(id_: str = "a1.v1", image: str = "query.png") -> RenderedView:
@@ -96,7 +100,7 @@ def log_of(*shown: Any) -> EvidenceLog:
 
 
 def briefing_of(log: EvidenceLog) -> dict[str, Any]:
-    briefing = reasoner_briefing(PRODUCT, log, view(), reasoner_panels(log, view()))
+    briefing = reasoner_briefing(PRODUCT, log, view(), reasoner_panels(log, view()), ASSET)
     return dict(json.loads(briefing_text(briefing).partition("\n")[2]))
 
 
@@ -124,9 +128,10 @@ def test_a_whole_case() -> None:
             "evidence": ["e2", "e4", "e5"],
             "peak": 7.6543,
             "box": [20, 10, 40, 30],
+            "native": {},
             "measurements": {"centroid_x": 0.9, "centroid_y": 0.1, "area": 12.3457},
             "side": "top right",
-            "compared": {"reference": "0", "difference": -0.1235},
+            "compared": {"reference": "0", "difference": -0.1235, "unit": "gray"},
         }
     ]
     assert briefing["rule_checks"] == [{"evidence": "e6", "rule": "P-1", "result": "violated", "reason": "dirt"}]

@@ -93,3 +93,42 @@ def test_a_promise_by_cross_validation_says_that_it_is_approximate() -> None:
 def test_scores_that_are_no_numbers_are_refused(odd) -> None:
     with pytest.raises(ValueError, match="finite"):
         ConformalCalibration([1.0, odd], "split")
+
+
+# --- of the highest of several scores
+
+
+def test_the_highest_of_several_worked_by_hand() -> None:
+    calibration = ConformalCalibration([1.0, 2.0, 3.0], "split")
+    assert calibration.p_value(9.0, 1) == pytest.approx(1 / 4)
+    assert calibration.p_value(9.0, 3) == pytest.approx(1 / 2)  # the highest of six is one of the three new ones
+    # among the two highest of five is a new one, unless both are calibration scores: 1 - (3 choose 2) / (5 choose 2)
+    assert calibration.p_value(2.5, 2) == pytest.approx(1 - 3 / 10)
+    assert calibration.p_value(0.5, 2) == pytest.approx(1.0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.floats(-5, 5), min_size=1, max_size=60), st.integers(1, 30), st.floats(-6, 6), ALPHAS)
+def test_threshold_and_p_value_agree_for_any_number_of_blocks(scores, blocks, score, alpha) -> None:
+    calibration = ConformalCalibration(scores, "split")
+    assert (score > calibration.threshold(alpha, blocks)) == (calibration.p_value(score, blocks) <= alpha)
+    assert calibration.p_value(score, blocks) >= calibration.p_value(score, 1) - 1e-12
+
+
+def test_normal_recordings_of_several_stretches_are_rejected_no_more_often_than_promised() -> None:
+    random = np.random.default_rng(0)
+    p_values = [
+        ConformalCalibration(random.normal(size=60), "split").p_value(random.normal(size=5).max(), 5)
+        for _ in range(3000)
+    ]
+    for alpha in (0.1, 0.2, 0.5):
+        assert np.mean(np.array(p_values) <= alpha) <= alpha + 0.02
+
+
+def test_too_few_stretches_for_a_long_recording_promise_nothing() -> None:
+    calibration = ConformalCalibration(range(60), "split")
+    assert calibration.promise(0.05, 1).kept
+    promise = calibration.promise(0.05, 5, "stretches of 60 s")
+    assert not promise.kept
+    assert "at least 95 held-out normal stretches of 60 s for 5 of them in a row, there are 60" in promise.sentence
+    assert "approximate" in calibration.promise(0.1, 5, "stretches of 60 s").sentence

@@ -9,7 +9,8 @@ from PIL import Image
 
 from knowledge import AssetError, FittedPartError, Product, ProductError
 from tools.assets import Window
-from tools.learned import LearnedProducts, window_of
+from tools.intake import window_of
+from tools.learned import LearnedProducts
 from tools.localization import AdaptationSettings, LocalizerSettings
 
 SMALL = LocalizerSettings(areas=(64 * 64,), memory_size=30)

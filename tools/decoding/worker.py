@@ -10,12 +10,12 @@ import io
 import json
 import os
 import struct
-import subprocess  # noqa: S404
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ MAX_MEGABYTES = 1024
 """Of private memory of the process, its libraries included."""
 
 _MAX_ANSWER = 2_000_000_000
+_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SYSTEMROOT", "TEMP", "TMPDIR")
 _LENGTH = struct.Struct("<Q")
 
 
@@ -61,7 +62,7 @@ class Worker:
         with self._lock:
             process = self._running()
             late = threading.Event()
-            timer = threading.Timer(seconds, lambda: (late.set(), process.kill()))
+            timer = threading.Timer(seconds, _kill, (process, late))
             timer.start()
             try:
                 return self._ask(process, call, content, shown)
@@ -85,20 +86,20 @@ class Worker:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"},
+                env=_environment(),
             )
         return self._process
 
     def _ask(self, process: "subprocess.Popen[bytes]", call: dict[str, Any], content: bytes, shown: str) -> Decoded:
-        assert process.stdin is not None and process.stdout is not None
+        there, here = cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout)
         for message in (json.dumps(call).encode(), content):
-            _write(process.stdin, message)
-        status, about = json.loads(_read(process.stdout))
+            _write(there, message)
+        status, about = json.loads(_read(here))
         if status == "refused":
             raise AssetError(f"{shown}: {about}")
         arrays = {}
         for name in about.pop("arrays"):
-            arrays[str(name)] = np.load(io.BytesIO(_read(process.stdout)), allow_pickle=False)
+            arrays[str(name)] = np.load(io.BytesIO(_read(here)), allow_pickle=False)
         return Decoded(arrays, about)
 
     def _end(self) -> None:
@@ -123,6 +124,17 @@ def decode_in_worker(decoder: Decoder, content: bytes, shown: str, **options: An
             _shared = Worker()
             atexit.register(_shared.close)
     return _shared.decode(decoder, content, shown, **options)
+
+
+def _environment() -> dict[str, str]:
+    """What the process needs to start, and no key or setting of the user's."""
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
+
+
+def _kill(process: "subprocess.Popen[bytes]", late: threading.Event) -> None:
+    late.set()
+    process.kill()
 
 
 def serve() -> None:
@@ -151,9 +163,12 @@ def _answer(outgoing: IO[bytes], decoder: Decoder, content: bytes, options: Mapp
         head, arrays = json.dumps(["refused", str(error)]), {}
     except MemoryError:
         os._exit(1)
-    except Exception as error:  # noqa: BLE001 - a decoder may raise anything at all on a damaged file
+    except Exception as error:
         reason = " ".join(str(error).split())[:160] or type(error).__name__
-        head, arrays = json.dumps(["refused", f"is damaged or of a kind that is not read ({reason}); export it again"]), {}
+        head, arrays = (
+            json.dumps(["refused", f"is damaged or of a kind that is not read ({reason}); export it again"]),
+            {},
+        )
     for message in (head.encode(), *arrays.values()):
         _write(outgoing, message)
 

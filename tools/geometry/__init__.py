@@ -1,0 +1,19 @@
+"""Parts in three dimensions: points of their surface or heights over a plane, and how they depart from normal ones."""
+
+from tools.geometry.height_localizer import HeightLocalizer, fit_height_map
+from tools.geometry.height_map import HeightMap, looks_like_height_map, read_height_map
+from tools.geometry.point_cloud import PointCloud, looks_like_point_cloud, read_point_cloud
+from tools.geometry.point_cloud_localizer import PointCloudLocalizer, fit_point_clouds
+
+__all__ = [
+    "HeightLocalizer",
+    "HeightMap",
+    "PointCloud",
+    "PointCloudLocalizer",
+    "fit_height_map",
+    "fit_point_clouds",
+    "looks_like_height_map",
+    "looks_like_point_cloud",
+    "read_height_map",
+    "read_point_cloud",
+]

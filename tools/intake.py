@@ -1,0 +1,72 @@
+"""A file -> an asset of one of the modalities that its product is inspected by."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
+
+from knowledge import AssetError, Modality, Product
+from tools.assets import Asset, Limits, Window, clean_name, decode_image, is_picture, read_file
+from tools.modalities import NATIVE_MODALITIES, kit_of
+
+ALL_MODALITIES: tuple[Modality, ...] = get_args(Modality)
+
+
+_NPY = b"\x93NUMPY"
+
+
+class LoadedAsset(NamedTuple):
+    asset: Asset
+    content: bytes
+    """The file, byte for byte."""
+    native: Any
+    """(H, W, 3) RGB pixels of a picture; of other modalities what their kit reads."""
+
+
+def load_asset(path: Path, product: Product, limits: Limits | None = None, *, asset_id: str = "a1") -> LoadedAsset:
+    """Read a file as what its product is inspected by; raises `AssetError` saying what is wrong and how to mend it."""
+    limits = limits or Limits()
+    content = read_file(path, limits)
+    modality = modality_of(content, path.name, product.modality)
+    if modality == "image":
+        loaded = decode_image(content, path.name, limits, asset_id=asset_id, window=window_of(product))
+        return LoadedAsset(loaded.asset, content, loaded.pixels)
+    native = kit_of(modality).read(content, clean_name(path.name), product)
+    asset = Asset(
+        id=asset_id,
+        modality=modality,
+        name=clean_name(path.name),
+        sha256=hashlib.sha256(content).hexdigest(),
+        facts=native.facts(),
+        notes=native.notes,
+    )
+    return LoadedAsset(asset, content, native)
+
+
+def modality_of(content: bytes, name: str, allowed: Sequence[Modality]) -> Modality:
+    """What a file is, among what is `allowed`; a 16-bit gray picture is a height map where that is allowed."""
+    if tuple(allowed) == ("image",) and is_picture(content):
+        return "image"
+    could_be = [modality for modality in NATIVE_MODALITIES if kit_of(modality).fits(content, name)]
+    wanted = [modality for modality in could_be if modality in allowed]
+    if len(wanted) > 1 and content.startswith(_NPY):
+        raise AssetError(
+            f"{clean_name(name)}: an array could be {' or '.join(wanted)}; say in product.yaml which `modality` it is"
+        )
+    if wanted and not (is_picture(content) and wanted[0] != "depth" and "image" in allowed):
+        return wanted[0]
+    if "image" in allowed and (is_picture(content) or not could_be):
+        return "image"
+    is_a = "image" if is_picture(content) else could_be[0] if could_be else None
+    said = ", ".join(allowed)
+    if is_a is None:
+        raise AssetError(f"{clean_name(name)}: is of no known kind; expected one of: {said}")
+    raise AssetError(
+        f"{clean_name(name)}: is of modality {is_a}, and the product is inspected by {said}; "
+        "add it to `modality` in product.yaml and enroll it again"
+    )
+
+
+def window_of(product: Product) -> Window | None:
+    """The counts that are black and white on every picture of a product, where it says so."""
+    return None if product.window is None else Window(low=product.window[0], high=product.window[1])

@@ -1,0 +1,510 @@
+"""Where a recording is unlike the normal recordings of its product, and how surely."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, ValidationError
+from scipy import stats
+
+from knowledge import FittedPartError, Frozen, ToolFailure
+from tools.fitted import Fitted
+from tools.localization.calibration import ConformalCalibration, Scheme
+from tools.measuring import Measurement
+from tools.native import NativeLocalization, Place
+from tools.signals.channel_scale import ChannelScale
+from tools.signals.detector import Floats
+from tools.signals.ensemble import Ensemble, Fold, fit_ensemble
+from tools.signals.intervals import intervals_over
+from tools.signals.recording import Recording, plain_name
+
+Part = Callable[[], Recording]
+Progress = Callable[[str, int, int], None]
+
+FORMAT = 1
+_FEWEST_SAMPLES = 200
+"""Of normal data in all: less hold no window twice."""
+_SHORTEST_PART = 16
+_WINDOW = (8, 128)
+_FOLDS = 5
+_ONE_BY_ONE = 20
+"""Up to so many recordings are held out one by one; from so many on, the recording is what is calibrated."""
+_STRETCHES = 200
+"""Stretches that normal data are cut into at most, where there are too few recordings to calibrate on those."""
+_MOVED = 10.0
+_OTHER_UNIT = 30.0
+_OTHER_RATE = 1.25
+_MOST_MEASURED = 8
+
+
+class About(Frozen):
+    """What was learned, besides the numbers."""
+
+    format: int = FORMAT
+    channels: tuple[str, ...] = Field(min_length=1)
+    window: int = Field(ge=2)
+    """Samples of the windows that are compared."""
+    stretch: int = Field(ge=0)
+    """Samples of what was calibrated; 0 where whole recordings were."""
+    step: float = Field(gt=0)
+    """Usual seconds from sample to sample; 1 where the recordings have no times."""
+    timed: bool
+    shortest: int = Field(ge=1)
+    longest: int = Field(ge=1)
+    """Samples of the shortest and of the longest normal recording."""
+    missing: float = Field(ge=0, le=1)
+    """Highest share of missing values of a normal recording."""
+    longest_gap: float = Field(ge=0)
+    """Longest step between samples of a normal recording."""
+    baseline: int = Field(ge=0)
+    """First samples of each recording that are normal by agreement, whose level the channels are brought to; 0 for none."""
+    scheme: Scheme
+    recordings: int = Field(ge=1)
+
+
+class Threshold(NamedTuple):
+    """A threshold, and what it rests on."""
+
+    value: float
+    sentence: str
+
+
+class RecordingLocalizer:
+    """What is learned of a product's normal recordings: an ensemble of detectors on one scale, and its calibration.
+
+    Windows are centred on the sample that they judge, so a sample is judged by what follows it as well.
+    """
+
+    def __init__(
+        self,
+        scale: ChannelScale,
+        ensemble: Ensemble,
+        calibration: ConformalCalibration,
+        amplitude: Floats,
+        about: About,
+    ) -> None:
+        """`amplitude` (C,) root mean square of each channel on normal data."""
+        self._scale = scale
+        self._ensemble = ensemble
+        self.calibration = calibration
+        self._amplitude = amplitude
+        self._about = about
+
+    @property
+    def calibrated_on(self) -> str:
+        """What a score of the calibration is the score of, in the plural."""
+        if not self._about.stretch:
+            return "parts"
+        if not self._about.timed:
+            return f"stretches of {self._about.stretch} samples"
+        return f"stretches of {self._about.stretch * self._about.step:.4g} s"
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        return self._about.channels
+
+    @property
+    def window(self) -> int:
+        """Samples of the windows that are compared."""
+        return self._about.window
+
+    def localize(self, recording: Recording, baseline: slice | None = None) -> NativeLocalization:
+        """Values (C, T) float32 in robust deviations of held-out normal samples, by the recording's own channels.
+
+        Args:
+            recording: with the channels of the references, in any order.
+            baseline: samples that are known to be normal, whose level is taken for normal; by default as when learned.
+
+        Raises:
+            ToolFailure: if it lacks channels, or is shorter than a window.
+        """
+        own = self._positions(recording)
+        if recording.samples < self.window:
+            raise ToolFailure(
+                f"the recording has {recording.samples} samples, fewer than a window of {self.window}; give a longer one"
+            )
+        values = np.zeros((len(recording.channels), recording.samples), np.float32)
+        piece = self._levelled(recording, baseline)
+        judged = self._ensemble.judge(self._scale.scaled(piece))
+        values[[own[channel] for channel in self._scale.live]] = judged.together * judged.shares
+        constant = np.flatnonzero(self._scale.constant)
+        if len(constant):
+            values[[own[channel] for channel in constant]] = self._moved_level * self._scale.moved(piece)[constant]
+        values[np.isnan(recording.values.T)] = 0
+        return NativeLocalization(
+            values, float(values.max()), self._unlike(recording, own), self._blocks(recording.samples)
+        )
+
+    def threshold(self, alpha: float, blocks: int = 1) -> Threshold:
+        """What to hold values against.
+
+        Where the calibration is too small to promise `alpha` over so many `blocks`, the upper prediction limit for the
+        next so many scores as if they were normally distributed (Hahn & Meeker 1991; Bonferroni over the blocks), and at
+        least the highest normal score: a sensible margin, and no promise.
+        """
+        promised = self.calibration.threshold(alpha, blocks)
+        if np.isfinite(promised):
+            return Threshold(promised, self.calibration.promise(alpha, blocks, self.calibrated_on).sentence)
+        return _provisional(self.calibration.scores, alpha, blocks, self.calibrated_on)
+
+    def places(self, recording: Recording, values: NDArray[np.float32], threshold: float) -> tuple[Place, ...]:
+        """Intervals over threshold, and the channels that are over half the peak in them."""
+        found = intervals_over(values.max(axis=0), threshold, self.window)
+        return tuple(
+            _place(recording, values, interval.first, interval.last, max(threshold, interval.peak / 2))
+            for interval in found
+        )
+
+    def measure(
+        self,
+        recording: Recording,
+        values: NDArray[np.float32],
+        members: NDArray[np.int64],
+        baseline: slice | None = None,
+    ) -> tuple[Measurement, ...]:
+        """Where a place is, how long it lasts, and how far its channels are from their normal median, at most eight."""
+        channels, samples = np.divmod(members, recording.samples)
+        first, last = int(samples.min()), int(samples.max())
+        unit = recording.time_unit
+        start, end = float(recording.times[first]), float(recording.times[last])
+        measured = [
+            Measurement(name="duration", value=end - start + recording.step, unit=unit),
+            Measurement(name="samples", value=float(last - first + 1), unit="1"),
+            Measurement(name=f"start_{unit}", value=start, unit=unit),
+            Measurement(name=f"end_{unit}", value=end, unit=unit),
+            Measurement(name="peak", value=float(values.ravel()[members].max()), unit="deviations"),
+        ]
+        known = {name: index for index, name in enumerate(self.channels)}
+        piece = self._levelled(recording, baseline)
+        for own in sorted(set(map(int, channels)), key=lambda own: -float(values[own, first : last + 1].max())):
+            name = recording.channels[own]
+            if name in known and len(measured) < 5 + 5 * _MOST_MEASURED:
+                measured += self._deviations(piece[known[name], first : last + 1], known[name], recording.unit(own))
+        return tuple(measured)
+
+    def tensors(self) -> dict[str, NDArray[Any]]:
+        return {
+            "channel.median": self._scale.median,
+            "channel.deviation": self._scale.deviation,
+            "channel.constant": self._scale.constant,
+            "channel.amplitude": self._amplitude,
+            "calibration": self.calibration.scores,
+            **self._ensemble.tensors(),
+        }
+
+    def about(self) -> dict[str, Any]:
+        return self._about.model_dump(mode="json")
+
+    @classmethod
+    def of_fitted(cls, fitted: Fitted) -> "RecordingLocalizer":
+        """Raises `FittedPartError` where the parts do not fit together."""
+        try:
+            about = About.model_validate(fitted.about)
+            if about.format != FORMAT:
+                raise ValueError(f"expected format {FORMAT}, got {about.format}")
+            for name, tensor in fitted.tensors.items():
+                if tensor.dtype.kind not in "biuf" or not np.isfinite(tensor).all():
+                    raise ValueError(f"{name} is not made of finite numbers")
+            scale, amplitude = _scale_of(fitted.tensors, len(about.channels))
+            ensemble = Ensemble.of_tensors(fitted.tensors, len(scale.live))
+            calibration = ConformalCalibration(fitted.tensors["calibration"].tolist(), about.scheme)
+        except (ValidationError, ValueError, KeyError, TypeError, IndexError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise FittedPartError(f"what was learned of recordings cannot be used ({reason}); enroll again") from error
+        return cls(scale, ensemble, calibration, amplitude, about)
+
+    @property
+    def _moved_level(self) -> float:
+        """A channel that was constant and moves has no deviation to be judged in: it is odder than all that is normal."""
+        highest = float(self.calibration.scores[-1]) if self.calibration.count else 0.0
+        return max(_MOVED, 2 * highest)
+
+    def _blocks(self, samples: int) -> int:
+        if self._about.stretch:
+            return -(-samples // self._about.stretch)
+        return max(1, round(samples / self._about.longest))
+
+    def _positions(self, recording: Recording) -> list[int]:
+        """Of each learned channel, its place in the recording; nameless channels are taken in order."""
+        lacking = [name for name in self.channels if name not in recording.channels]
+        if lacking:
+            raise ToolFailure(
+                f"the recording lacks {len(lacking)} channels of the references ({', '.join(lacking[:4])}); "
+                f"it has {', '.join(recording.channels[:8])}"
+            )
+        return [recording.channels.index(name) for name in self.channels]
+
+    def _levelled(self, recording: Recording, baseline: slice | None) -> Floats:
+        """(C, T) of the learned channels in their own units, holes bridged, brought to the learned level if asked for."""
+        piece = _bridged(recording.values[:, self._positions(recording)].T)
+        if baseline is None and self._about.baseline:
+            baseline = slice(0, self._about.baseline)
+        if baseline is None:
+            return piece
+        known = piece[:, baseline]
+        if known.shape[1] < self.window:
+            raise ToolFailure(
+                f"the part that is known to be normal has {known.shape[1]} samples, fewer than a window of {self.window}"
+            )
+        return _relevelled(piece, known, self._scale.median, self._scale.constant)
+
+    def _unlike(self, recording: Recording, own: list[int]) -> tuple[str, ...]:
+        said = [*self._other_units(recording, own), *self._other_times(recording)]
+        extra = [name for name in recording.channels if name not in self.channels]
+        if extra:
+            said.append(f"channels that the references do not have were not judged: {', '.join(extra[:6])}")
+        missing = float(np.isnan(recording.values[:, own]).mean())
+        if missing > self._about.missing + 0.01:
+            said.append(f"{missing:.1%} of its values are missing; nothing was judged there")
+        if not self._about.stretch and recording.samples < 0.5 * self._about.shortest:
+            said.append(f"it has {recording.samples} samples, the shortest reference has {self._about.shortest}")
+        return tuple(said)
+
+    def _other_units(self, recording: Recording, own: list[int]) -> list[str]:
+        """Channels that are so many times larger or smaller that they may be given in another unit."""
+        said = []
+        for channel in self._scale.live:
+            values = recording.values[:, own[channel]]
+            now, then = float(np.sqrt(np.nanmean(values**2))), float(self._amplitude[channel])
+            if np.isfinite(now) and now > 0 and then > 0 and not 1 / _OTHER_UNIT < now / then < _OTHER_UNIT:
+                name = self.channels[channel]
+                said.append(f"channel {name!r} is {now / then:.3g} times as large as on the references: another unit?")
+        return said
+
+    def _other_times(self, recording: Recording) -> list[str]:
+        about = self._about
+        if recording.timed != about.timed:
+            have, lack = (
+                ("it has", "the references have none") if recording.timed else ("it has none", "the references have")
+            )
+            return [f"of times, {have}, {lack}: whether it was sampled as they were is not known"]
+        if not about.timed:
+            return []
+        ratio = recording.step / about.step
+        if not 1 / _OTHER_RATE < ratio < _OTHER_RATE:
+            return [f"it has a sample every {recording.step:.6g} s, the references every {about.step:.6g} s"]
+        gap = float(np.diff(recording.times).max())
+        if gap > max(10 * about.step, 2 * about.longest_gap):
+            return [
+                f"there is a gap of {gap:.6g} s in it, longer than in the references; nothing is known of that time"
+            ]
+        return []
+
+    def _deviations(self, values: Floats, channel: int, unit: str) -> list[Measurement]:
+        name = plain_name(self.channels[channel])
+        apart = values - self._scale.median[channel]
+        furthest = float(apart[np.argmax(np.abs(apart))])
+        measured = [
+            Measurement(name=f"{name}_mean", value=float(values.mean()), unit=unit),
+            Measurement(name=f"{name}_deviation_mean", value=float(apart.mean()), unit=unit),
+            Measurement(name=f"{name}_deviation_max", value=furthest, unit=unit),
+        ]
+        if self._scale.constant[channel]:
+            return measured
+        sigma = float(self._scale.deviation[channel])
+        return [
+            *measured,
+            Measurement(name=f"{name}_sigmas_mean", value=float(apart.mean()) / sigma, unit="sigma"),
+            Measurement(name=f"{name}_sigmas_max", value=furthest / sigma, unit="sigma"),
+        ]
+
+
+def fit_recording(
+    parts: Sequence[Part],
+    held_out: Sequence[Part] = (),
+    *,
+    seed: int = 0,
+    baseline: int = 0,
+    progress: Progress = lambda what, done, total: None,
+) -> RecordingLocalizer:
+    """Learn from normal recordings.
+
+    Args:
+        parts: one long recording or many short ones, each read when it is asked for.
+        held_out: recordings to calibrate on. Without them recordings are held out in turn, or, where there are fewer
+            than five, fifths of each.
+        seed: nothing here is drawn by chance; two runs give the same.
+        baseline: first samples of every recording that are normal by agreement. Each recording is brought to the level
+            that it has there, so that recordings need not begin at the same level.
+        progress: told what is done.
+
+    Raises:
+        FittedPartError: if the recordings do not belong together, or are too short to learn from.
+    """
+    del seed
+    recordings = _read(parts, "reading", progress)
+    others = _read(held_out, "reading what is held out", progress)
+    channels = _common_channels([*recordings, *others])
+    pieces, held = _pieces(recordings, channels), _pieces(others, channels)
+    shortest = min(piece.shape[1] for piece in pieces)
+    total = sum(piece.shape[1] for piece in pieces)
+    if total < _FEWEST_SAMPLES or shortest < _SHORTEST_PART:
+        raise FittedPartError(
+            f"the normal recordings have {total} samples, the shortest {shortest}; at least {_FEWEST_SAMPLES} in all "
+            f"and {_SHORTEST_PART} in each are needed to learn from"
+        )
+    if baseline:
+        target = np.median(np.concatenate([piece[:, :baseline] for piece in pieces], axis=1), axis=1)
+        still = ChannelScale.fit(pieces).constant
+        pieces = [_relevelled(piece, piece[:, :baseline], target, still) for piece in pieces]
+        held = [_relevelled(piece, piece[:, :baseline], target, still) for piece in held]
+    scale = ChannelScale.fit(pieces)
+    if not len(scale.live):
+        raise FittedPartError("no channel of the normal recordings ever moves; there is nothing to learn from them")
+    window = int(np.clip(round(total**0.5), _WINDOW[0], min(_WINDOW[1], max(shortest // 2, _WINDOW[0]))))
+    scaled, held = [scale.scaled(piece) for piece in pieces], [scale.scaled(piece) for piece in held]
+    folds = [(scaled, held)] if held else _folds(scaled)
+    ensemble, levels = fit_ensemble(scaled, folds, window, lambda done, of: progress("learning", done, of))
+    stretch = _stretch(window, levels, len(others) or len(parts))
+    scheme: Scheme = "split" if others else "cross"
+    everything = np.concatenate(pieces, axis=1)
+    return RecordingLocalizer(
+        scale,
+        ensemble,
+        ConformalCalibration(_highest(levels, stretch), scheme),
+        np.sqrt((everything**2).mean(axis=1)),
+        _about(recordings, channels, window=window, stretch=stretch, baseline=baseline, scheme=scheme),
+    )
+
+
+def _provisional(scores: Floats, alpha: float, blocks: int, unit: str) -> Threshold:
+    count = len(scores)
+    if count < 3:
+        return Threshold(float("inf"), f"{count} held-out normal {unit} are too few to know any threshold; give more")
+    margin = float(stats.t.ppf(1 - alpha / blocks, count - 1) * scores.std(ddof=1) * (1 + 1 / count) ** 0.5)
+    return Threshold(
+        max(float(scores.max()), float(scores.mean()) + margin),
+        f"calibrated on only {count} held-out normal {unit}: alpha = {alpha:g} over {blocks} in a row cannot be promised; "
+        "the threshold is the prediction limit from their mean and spread",
+    )
+
+
+def _read(parts: Sequence[Part], what: str, progress: Progress) -> list[Recording]:
+    recordings = []
+    for done, part in enumerate(parts):
+        recordings.append(part())
+        progress(what, done + 1, len(parts))
+    return recordings
+
+
+def _common_channels(recordings: Sequence[Recording]) -> tuple[str, ...]:
+    """Those of the first, which all others must have and may have in another order."""
+    if not recordings:
+        raise FittedPartError("there are no normal recordings to learn from; give at least one")
+    first = recordings[0]
+    for recording in recordings:
+        if set(recording.channels) != set(first.channels):
+            apart = sorted(set(recording.channels) ^ set(first.channels))
+            raise FittedPartError(
+                f"the normal recordings have different channels ({', '.join(apart[:6])}); sort them apart"
+            )
+        if recording.timed != first.timed:
+            raise FittedPartError("some of the normal recordings have times and some have none; give the rate for all")
+        ratio = recording.step / first.step
+        if not 1 / _OTHER_RATE < ratio < _OTHER_RATE:
+            raise FittedPartError(
+                f"the normal recordings have a sample every {first.step:.6g} s and every {recording.step:.6g} s; "
+                "sort them apart by their rate"
+            )
+    return first.channels
+
+
+def _pieces(recordings: Sequence[Recording], channels: Sequence[str]) -> list[Floats]:
+    return [
+        _bridged(recording.values[:, [recording.channels.index(name) for name in channels]].T)
+        for recording in recordings
+    ]
+
+
+def _bridged(piece: Floats) -> Floats:
+    """(C, T) with holes bridged by straight lines, for windows that reach over them; what lies in a hole is not judged."""
+    piece = np.array(piece, np.float64)
+    for channel in np.flatnonzero(np.isnan(piece).any(axis=1)):
+        known = np.flatnonzero(~np.isnan(piece[channel]))
+        bridge = np.interp(np.arange(piece.shape[1]), known, piece[channel, known]) if len(known) else 0.0
+        piece[channel] = bridge
+    return piece
+
+
+def _relevelled(piece: Floats, known: Floats, target: Floats, constant: NDArray[np.bool_]) -> Floats:
+    shift = np.where(constant, 0.0, target - np.median(known, axis=1))
+    return np.asarray(piece + shift[:, None])
+
+
+def _folds(pieces: Sequence[Floats]) -> list[Fold]:
+    """Recordings held out in turn, or fifths of each where there are fewer than five."""
+    if len(pieces) < _FOLDS:
+        return [_fifth(pieces, fold) for fold in range(_FOLDS)]
+    count = len(pieces) if len(pieces) <= _ONE_BY_ONE else _FOLDS
+    return [
+        (
+            [piece for index, piece in enumerate(pieces) if index % count != fold],
+            [piece for index, piece in enumerate(pieces) if index % count == fold],
+        )
+        for fold in range(count)
+    ]
+
+
+def _fifth(pieces: Sequence[Floats], fold: int) -> Fold:
+    """A stretch of each recording held out from what lies before and after it, in pieces that are never joined."""
+    learned, held_out = [], []
+    for piece in pieces:
+        first, last = fold * piece.shape[1] // _FOLDS, (fold + 1) * piece.shape[1] // _FOLDS
+        held_out.append(piece[:, first:last])
+        learned += [side for side in (piece[:, :first], piece[:, last:]) if side.shape[1] >= _WINDOW[0]]
+    return learned, held_out
+
+
+def _stretch(window: int, levels: Sequence[Floats], recordings: int) -> int:
+    """Samples of what is calibrated; 0 for whole recordings, where there are enough of them."""
+    if recordings >= _ONE_BY_ONE:
+        return 0
+    return max(window, sum(map(len, levels)) // _STRETCHES)
+
+
+def _highest(levels: Sequence[Floats], stretch: int) -> list[float]:
+    if not stretch:
+        return [float(level.max()) for level in levels]
+    return [float(part.max()) for level in levels for part in np.array_split(level, max(1, len(level) // stretch))]
+
+
+def _about(recordings: Sequence[Recording], channels: tuple[str, ...], **settings: Any) -> About:
+    samples = [recording.samples for recording in recordings]
+    return About(
+        channels=channels,
+        step=float(np.median([recording.step for recording in recordings])),
+        timed=recordings[0].timed,
+        shortest=min(samples),
+        longest=max(samples),
+        missing=max(float(np.isnan(recording.values).mean()) for recording in recordings),
+        longest_gap=max(float(np.diff(recording.times).max()) for recording in recordings),
+        recordings=len(recordings),
+        **settings,
+    )
+
+
+def _scale_of(tensors: dict[str, NDArray[Any]], channels: int) -> tuple[ChannelScale, Floats]:
+    named = {name: tensors[f"channel.{name}"] for name in ("median", "deviation", "constant", "amplitude")}
+    if any(tensor.shape != (channels,) for tensor in named.values()) or (named["deviation"] <= 0).any():
+        raise ValueError(f"expected scales of {channels} channels with deviations above 0")
+    scale = ChannelScale(named["median"], named["deviation"], named["constant"].astype(np.bool_))
+    if not len(scale.live):
+        raise ValueError("expected a channel that moves")
+    return scale, named["amplitude"].astype(np.float64)
+
+
+def _place(recording: Recording, values: NDArray[np.float32], first: int, last: int, least: float) -> Place:
+    """The interval by all channels that reach `least` in it."""
+    peaks = values[:, first : last + 1].max(axis=1)
+    channels = np.flatnonzero(peaks >= least)
+    members = channels[:, None] * recording.samples + np.arange(first, last + 1)
+    by_peak = channels[np.argsort(-peaks[channels], kind="stable")]
+    native = {
+        "first": recording.row(first),
+        "last": recording.row(last),
+        "start": recording.stamp(first),
+        "end": recording.stamp(last),
+        "channels": [recording.channels[channel] for channel in by_peak],
+    }
+    return Place(float(peaks.max()), members.ravel().astype(np.int64), native)
