@@ -49,10 +49,10 @@ check: format lint types floors test ## everything that must hold before a chang
 bench: setup    ## detection on real solar cells, and on MVTec-style folders with DIR=...
 	@$(BIN)/anomalyst bench $(or $(DIR),solar_cells)
 
-peers: $(PEERS_STAMP) ## anomalib, whose PatchCore and PaDiM the detector can be compared with
+peers: $(PEERS_STAMP) ## anomalib, stumpy and pyod, whose detectors this one can be compared with
 
 $(PEERS_STAMP): $(STAMP) peers.txt constraints.txt
-	@echo "adding anomalib to $(VENV), once: some four hundred megabytes"
+	@echo "adding anomalib, stumpy and pyod to $(VENV), once: some five hundred megabytes"
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps -c constraints.txt -r peers.txt
 	@touch $(PEERS_STAMP)
 

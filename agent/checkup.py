@@ -13,7 +13,7 @@ from tools import DEFAULT_BACKBONE, import_open3d, load_backbone
 
 _PACKAGES = (
     *("torch", "torchvision", "timm", "open_clip_torch", "langgraph", "langchain-core", "langchain-openai"),
-    *("langchain-google-genai", "pillow", "pydantic", "numpy"),
+    *("langchain-google-genai", "pillow", "pydantic", "numpy", "pandas", "pyarrow", "av"),
 )
 _KEYS = ("OPENAI_API_KEY", "GOOGLE_API_KEY", "GEMINI_API_KEY")
 

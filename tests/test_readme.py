@@ -11,6 +11,7 @@ from agent import Inspector, Settings
 from agent.cli import main
 from agent.graph import build_graph
 from evals.simulated import PLATE, write_plate, write_plates
+from knowledge import read_product
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
@@ -30,7 +31,7 @@ def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_every_block_is_of_a_kind_that_a_test_runs() -> None:
-    assert {kind for kind, _ in BLOCKS} <= {"bash", "python", "mermaid"}
+    assert {kind for kind, _ in BLOCKS} <= {"bash", "python", "mermaid", "yaml"}
 
 
 def test_the_graph_is_drawn_from_the_code(learned_home: Path) -> None:
@@ -56,6 +57,13 @@ def test_the_commands_run(parts: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
         with pytest.raises(SystemExit) as ended:
             main()
         assert ended.value.code == (1 if "inspect" in line else 0), f"{line}: {capsys.readouterr().err}"
+
+
+def test_the_product_file_is_one(tmp_path: Path) -> None:
+    for number, text in enumerate(blocks("yaml")):
+        path = tmp_path / f"{number}.yaml"
+        path.write_text(text)
+        assert read_product(path).modality
 
 
 def test_the_make_targets_exist() -> None:

@@ -77,6 +77,12 @@ from .evidence import (
 from .evidence import (
     ViewsShown as ViewsShown,
 )
+from .fitted import (
+    load_fitted as load_fitted,
+)
+from .fitted import (
+    save_fitted as save_fitted,
+)
 from .geometry import (
     HeightMap as HeightMap,
 )
@@ -217,6 +223,9 @@ from .measuring import (
 )
 from .measuring import (
     side_of as side_of,
+)
+from .modalities import (
+    kit_of as kit_of,
 )
 from .motion import (
     STRETCH as STRETCH,
