@@ -59,10 +59,6 @@ class LearnedNative:
         """`parts`, or the stretches that a long asset was cut into."""
         return str(getattr(self.localizer, "calibrated_on", "parts"))
 
-    def embedding(self, native: Any) -> NDArray[np.float32]:
-        """(D,) features of an asset's main view."""
-        return embedding_of(self.kit, native, self.localizer)
-
     def index(self, references: Mapping[str, ReferenceImage]) -> ReferenceIndex[ReferenceImage]:
         """Over the references of this modality, which are found by their sha256."""
         return ReferenceIndex([references[sha256] for sha256 in self.memory_parts], self.embeddings)
@@ -92,7 +88,7 @@ def fit_native(
     """Learn from normal assets."""
     kit = kit_of(modality)
     localizer = kit.fit([part.read for part in parts], [part.read for part in held_out], seed=seed, progress=progress)
-    embeddings = np.stack([embedding_of(kit, part.read(), localizer) for part in parts])
+    embeddings = np.stack([embedding_of(kit.render(part.read(), localizer)[0].pixels) for part in parts])
     about = _About(
         memory_parts=tuple(part.sha256 for part in parts),
         calibration_parts=tuple(part.sha256 for part in held_out or parts),
@@ -128,10 +124,9 @@ def load_native(modality: Modality, product: Product, folder: Path) -> LearnedNa
     )
 
 
-def embedding_of(kit: Kit, native: Any, localizer: NativeLocalizer) -> NDArray[np.float32]:
-    """(D,) features of an asset's main view, by which similar references are found."""
-    view = kit.render(native, localizer)[0]
-    embedding: NDArray[np.float32] = see(load_backbone(), view.pixels, _LOOK).embedding.numpy()
+def embedding_of(main_view: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(D,) features of an asset's main view, (H, W, 3) RGB, by which similar references are found."""
+    embedding: NDArray[np.float32] = see(load_backbone(), main_view, _LOOK).embedding.numpy()
     return embedding
 
 

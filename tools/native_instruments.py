@@ -14,7 +14,7 @@ from tools.assets import Asset
 from tools.evidence import Compared, EvidenceLog, Examined, KnowledgeFound, Localized, SimilarReference, ViewsShown
 from tools.intake import load_asset
 from tools.learned import LearnedProduct
-from tools.learned_native import LearnedNative
+from tools.learned_native import LearnedNative, embedding_of
 from tools.localization import heat_overlay
 from tools.measuring import Measurement
 from tools.modalities import kit_of
@@ -25,6 +25,7 @@ MAX_PLACES = 24
 """More are counted, and not reported one by one."""
 
 _CACHED = 4
+_CACHED_VIEWS = 32
 _SIMILAR = 3
 
 T = TypeVar("T")
@@ -35,8 +36,9 @@ class NativeInstruments:
 
     def __init__(self, store: ArtifactStore) -> None:
         self._store = store
-        self._natives = _Cache()
-        self._localizations = _Cache()
+        self._natives = _Cache(_CACHED)
+        self._localizations = _Cache(_CACHED)
+        self._reference_views = _Cache(_CACHED_VIEWS)
 
     def render(self, asset: Asset, learned: LearnedProduct) -> ViewsShown:
         """All views of an asset, turned as its references are."""
@@ -79,9 +81,8 @@ class NativeInstruments:
 
     def retrieve(self, asset: Asset, learned: LearnedProduct, view: RenderedView) -> KnowledgeFound:
         """The references whose main view is most like that of the asset."""
-        known = learned.native(asset.modality)
         index = learned.native_references[asset.modality]
-        embedding = known.embedding(self.native(asset, learned.product))
+        embedding = embedding_of(self._store.get_image(view.image))
         matches = index.search(embedding, _SIMILAR, keep=lambda item: item.sha256 != asset.sha256)
         references = tuple(
             SimilarReference(
@@ -220,7 +221,11 @@ class NativeInstruments:
 
     def _main_view(self, learned: LearnedProduct, modality: Modality, path: str) -> NDArray[np.uint8]:
         known = learned.native(modality)
-        return known.kit.render(self._reference(learned, modality, path), known.localizer)[0].pixels
+
+        def draw() -> NDArray[np.uint8]:
+            return known.kit.render(self._reference(learned, modality, path), known.localizer)[0].pixels
+
+        return self._reference_views.get((path, known.tensors_sha256), draw)
 
 
 class NativeRecheck:
@@ -253,7 +258,8 @@ class NativeRecheck:
 class _Cache:
     """The last few results; whoever asks first computes, and others wait for it."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self._most = most
         self._kept: OrderedDict[Hashable, Any] = OrderedDict()
         self._lock = threading.RLock()
 
@@ -261,7 +267,7 @@ class _Cache:
         with self._lock:
             if key not in self._kept:
                 self._kept[key] = compute()
-                while len(self._kept) > _CACHED:
+                while len(self._kept) > self._most:
                     self._kept.popitem(last=False)
             self._kept.move_to_end(key)
             found: T = self._kept[key]

@@ -11,7 +11,7 @@ Points = NDArray[np.float64]
 
 DEFECTS = ("bump", "missing corner")
 
-COUNT = 8000
+COUNT = 5000
 BUMP_AT = (-18.0, 6.0)
 """x, y on the plate's upper side, millimetres in the bracket's own frame."""
 BUMP_HEIGHT = 1.2

@@ -61,7 +61,7 @@ def _brackets(folder: Path) -> SimulatedParts:
     )
     return SimulatedParts(
         product,
-        [write_bracket(folder / "good" / f"{seed:02d}.ply", seed) for seed in range(10)],
+        [write_bracket(folder / "good" / f"{seed:02d}.ply", seed) for seed in range(9)],
         _mixed(lambda name, seed, defect: write_bracket(folder / f"{name}.ply", seed, defect), BRACKET_DEFECTS),
     )
 
@@ -87,8 +87,8 @@ def _conveyors(folder: Path) -> SimulatedParts:
         modality="video",
         alpha=0.1,
     )
-    good = [write_conveyor(folder / "good", "normal", seed, seconds=40.0).path for seed in range(6)]
-    inspected = [(write_conveyor(folder / "inspected", kind, 100).path, kind) for kind in CONVEYOR_KINDS]
+    good = [write_conveyor(folder / "good", "normal", seed, seconds=30.0).path for seed in range(4)]
+    inspected = [(write_conveyor(folder / "inspected", kind, 100, seconds=12.0).path, kind) for kind in CONVEYOR_KINDS]
     return SimulatedParts(product, good, [(path, kind.replace("_", " ")) for path, kind in inspected])
 
 

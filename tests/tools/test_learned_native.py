@@ -9,6 +9,7 @@ from agent.simulated.flanges import write_flange
 from evals.simulated import write_plates
 from knowledge import AssetError, FittedPartError, Product
 from tools.learned import LearnedProducts
+from tools.learned_native import embedding_of
 from tools.localization import LocalizerSettings
 
 SMALL = LocalizerSettings(areas=(64 * 64,), memory_size=30)
@@ -61,8 +62,9 @@ def test_what_was_not_learned_is_named(learned) -> None:
 
 def test_the_nearest_reference_of_a_reference_is_itself(learned, maps) -> None:
     known = learned.get("flange")
-    part = known.native("depth").kit.read(maps[2].read_bytes(), "a.png", FLANGE)
-    match = known.native_references["depth"].search(known.native("depth").embedding(part), 1)[0]
+    native = known.native("depth")
+    view = native.kit.render(native.kit.read(maps[2].read_bytes(), "a.png", FLANGE), native.localizer)[0]
+    match = known.native_references["depth"].search(embedding_of(view.pixels), 1)[0]
     assert match.similarity == pytest.approx(1, abs=1e-5)
     assert (known.folder / match.item.path).read_bytes() == maps[2].read_bytes()
 
