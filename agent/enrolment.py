@@ -61,7 +61,9 @@ def _of_modality(learned: LearnedProduct, modality: Modality) -> dict[str, Any]:
     else:
         native = learned.native(modality)
         calibration, references, unit = native.localizer.calibration, len(native.memory_parts), native.calibrated_on
-    promise = calibration.promise(learned.product.alpha, 1, unit)
+    # A part is as long as its references on average, and its assets share the false-alarm rate.
+    blocks = 1 if unit == "parts" else max(1, round(calibration.count / references))
+    promise = calibration.promise(learned.product.alpha / len(learned.product.modality), blocks, unit)
     return {
         "references": references,
         "calibration": calibration.count,

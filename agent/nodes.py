@@ -213,7 +213,9 @@ async def judge(workshop: Workshop, state: State) -> Update:
     """Apply the policy."""
     product, modalities = workshop.products.get(state["product"]).product, _modalities(state)
     rules = [rule.id for kind in dict.fromkeys(modalities.values()) for rule in rules_for(product, kind)]
-    decision = decide(EvidenceLog.read(state["evidence"]), state["alpha"], state["stopped"], rules, modalities)
+    missing = [kind for kind in product.modality if kind not in modalities.values()]
+    evidence = EvidenceLog.read(state["evidence"])
+    decision = decide(evidence, state["alpha"], state["stopped"], rules, modalities, missing)
     value = decision.model_dump(mode="json")
     return {"decision": value, "events": [_event("verdict", **value)]}
 

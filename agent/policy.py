@@ -31,19 +31,23 @@ def decide(
     stopped: str,
     rules: Collection[str] = (),
     modalities: Mapping[str, str] | None = None,
+    missing: Collection[str] = (),
 ) -> Decision:
     """Apply the policy to all evidence of an inspection.
 
-    `rules` are the ids of those that the product has for what was given, and `modalities` says what each asset is.
+    `rules` are the ids of those that the product has for what was given, `modalities` says what each asset is, and
+    `missing` are those by which the product is inspected and of which nothing was given.
     """
     localized = [_Seen(shown.view.partition(".")[0], modalities or {}, shown) for _, shown in log.of(Localized)]
     against = _against(log, localized)
-    doubts = [*_unfinished(log, localized, stopped, rules, modalities or {}), *([] if against else _objections(log))]
+    absent = [f"No {kind.replace('_', ' ')} of the part was given, by which it is inspected too." for kind in missing]
+    doubts = [*_unfinished(log, localized, stopped, rules, modalities or {})]
+    doubts += [] if against else [*absent, *_objections(log)]
     if doubts:
         verdict: Verdict = "review"
         reasons = (*dict.fromkeys(doubts), *against)
     elif against:
-        verdict, reasons = "anomalous", (*against, *_unmoved(localized), *_dissent(log, localized))
+        verdict, reasons = "anomalous", (*against, *_unmoved(localized), *absent, *_dissent(log, localized))
     else:
         verdict, reasons = "normal", _in_favour(log, localized)
     worst = min((seen.shown for seen in localized), key=lambda shown: (shown.p_value, -shown.score), default=None)

@@ -1,6 +1,6 @@
 """From the state of a finished inspection to its record."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from agent.policy import Decision
@@ -25,7 +25,7 @@ from agent.report import (
 )
 from agent.state import Usage
 from agent.verification import Verified
-from knowledge import DefectType, Product, Severity, name_defect
+from knowledge import DefectType, NormalityRule, Product, Severity, name_defect
 from tools import (
     Assessed,
     Compared,
@@ -50,7 +50,7 @@ def build_report(state: Mapping[str, Any], product: Product) -> InspectionReport
     request = state["request"]
     decision = Decision.model_validate(state["decision"])
     claims = [Verified.model_validate(value) for value in state["claims"]]
-    rules = _rules(log, product)
+    rules = _rules(log, product, {value["modality"] for value in state["inputs"]})
     report = InspectionReport(
         inspection_id=request["inspection_id"],
         created_at=request["created_at"],
@@ -235,7 +235,7 @@ def _named_by_signature(product: Product, values: dict[str, float], part: dict[s
     return name_defect(product.defect_types, values, part)[0] if values else None
 
 
-def _rules(log: EvidenceLog, product: Product) -> tuple[RuleInfo, ...]:
+def _rules(log: EvidenceLog, product: Product, given: Collection[str]) -> tuple[RuleInfo, ...]:
     checked = {result.id: (id_, result) for id_, shown in log.of(RulesChecked) for result in shown.results}
     return tuple(
         RuleInfo(
@@ -245,13 +245,20 @@ def _rules(log: EvidenceLog, product: Product) -> tuple[RuleInfo, ...]:
             evidence=(checked[rule.id][0],) if rule.id in checked else (),
             reason="; ".join(
                 [
-                    checked[rule.id][1].reason if rule.id in checked else "the inspection did not get there",
+                    checked[rule.id][1].reason if rule.id in checked else _unreached(rule, product, given),
                     *_answers(rule.id, log),
                 ]
             ),
         )
         for rule in product.rules
     )
+
+
+def _unreached(rule: NormalityRule, product: Product, given: Collection[str]) -> str:
+    modality = rule.modality or product.modality[0]
+    if modality not in given:
+        return f"no {modality.replace('_', ' ')} of the part was given"
+    return "the inspection did not get there"
 
 
 def _answers(rule: str, log: EvidenceLog) -> list[str]:

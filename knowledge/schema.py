@@ -126,6 +126,9 @@ class Product(Frozen):
         _require_unique("rules", [rule.id for rule in self.rules])
         _require_unique("defect_types", [defect.name for defect in self.defect_types])
         _require_unique("modality", list(self.modality))
+        for rule in self.rules:
+            if rule.modality is not None and rule.modality not in self.modality:
+                raise ValueError(f"rule {rule.id} speaks of {rule.modality}, by which the product is not inspected")
         for field in ("pixel_size", "height_per_count"):
             if getattr(self, field) is not None and self.unit is None:
                 raise ValueError(f"{field} is a length: give its unit as well")

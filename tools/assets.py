@@ -162,17 +162,17 @@ def read_file(path: Path, limits: Limits) -> bytes:
     shown = clean_name(str(path))
     try:
         if path.is_dir():
-            raise AssetError(f"{shown}: is a folder; name the picture files inside it")
+            raise AssetError(f"{shown}: is a folder; name the files inside it")
         if not path.exists():
             raise AssetError(f"{shown}: there is no such file; check the path")
         if not path.is_file():
-            raise AssetError(f"{shown}: is not a regular file; copy the picture to one")
+            raise AssetError(f"{shown}: is not a regular file; copy it to one")
         with path.open("rb") as file:
             content = file.read(limits.max_bytes + 1)
     except OSError as error:
         raise AssetError(f"{shown}: cannot be read ({error.strerror or error})") from error
     if not content:
-        raise AssetError(f"{shown}: is empty (0 bytes); export the picture again")
+        raise AssetError(f"{shown}: is empty (0 bytes); export it again")
     if len(content) > limits.max_bytes:
         raise AssetError(f"{shown}: is larger than {limits.max_bytes} bytes; export it smaller")
     return content

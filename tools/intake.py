@@ -47,7 +47,11 @@ def modality_of(content: bytes, name: str, allowed: Sequence[Modality]) -> Modal
     """What a file is, among what is `allowed`; a 16-bit gray picture is a height map where that is allowed."""
     if tuple(allowed) == ("image",) and is_picture(content):
         return "image"
+    if "depth" in allowed and "image" not in allowed and is_picture(content):
+        return "depth"  # its reader says what it lacks
     could_be = [modality for modality in NATIVE_MODALITIES if kit_of(modality).fits(content, name)]
+    if len(allowed) == 1 and not is_picture(content) and (not could_be or content.startswith(_NPY)):
+        return allowed[0]  # its reader says why it is none
     wanted = [modality for modality in could_be if modality in allowed]
     if len(wanted) > 1 and content.startswith(_NPY):
         raise AssetError(

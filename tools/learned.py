@@ -11,7 +11,7 @@ import numpy as np
 
 from knowledge import Catalog, FittedPartError, Modality, Product, ProductError, ReferenceImage, ReferenceIndex
 from tools.assets import Limits
-from tools.fitted import MANIFEST
+from tools.fitted import MANIFEST, forget_fitted
 from tools.intake import load_asset
 from tools.learned_native import FittedNative, LearnedNative, NativePart, fit_native, load_native
 from tools.localization import (
@@ -123,6 +123,11 @@ class LearnedProducts:
             raise ProductError(
                 f"{product.name}: there are no pictures of normal parts to learn from; give at least one"
             )
+        if missing := [modality for modality in product.modality if modality not in _modalities(files)]:
+            raise ProductError(
+                f"{product.name}: its parts are inspected by {missing[0]} too, and no {missing[0]} of a normal part was given; "
+                "give some, or take it out of `modality`"
+            )
         grouped = {modality: _of_modality(files, held, modality, settings.seed) for modality in _modalities(files)}
         learned = {
             modality: self._fit(modality, product, group, settings, progress) for modality, group in grouped.items()
@@ -147,7 +152,7 @@ class LearnedProducts:
         folder = self._models / name
         for kind in NATIVE_MODALITIES:
             if kind not in learned:
-                (folder / kind / MANIFEST).unlink(missing_ok=True)
+                forget_fitted(folder / kind)
         if "image" not in learned:
             (folder / MANIFEST_FILE).unlink(missing_ok=True)
         for modality, fitted in learned.items():

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
 from knowledge import FittedPartError, Frozen, Modality, Product, ReferenceImage, ReferenceIndex
-from tools.fitted import load_fitted, save_fitted
+from tools.fitted import Fitted, load_fitted, save_fitted
 from tools.localization import Progress, load_backbone, see
 from tools.modalities import Kit, kit_of
 from tools.native import NativeLocalizer
@@ -95,7 +95,9 @@ def fit_native(
         reading=reading_of(product),
         localizer=localizer.about(),
     )
-    return FittedNative(modality, localizer, embeddings, about)
+    fitted = FittedNative(modality, localizer, embeddings, about)
+    kit.of_fitted(Fitted(localizer.tensors(), about.localizer, ""))  # refused now rather than at the first inspection
+    return fitted
 
 
 def load_native(modality: Modality, product: Product, folder: Path) -> LearnedNative:
@@ -120,7 +122,7 @@ def load_native(modality: Modality, product: Product, folder: Path) -> LearnedNa
         about.memory_parts,
         about.calibration_parts,
         embeddings.astype(np.float32),
-        fitted.tensors_sha256,
+        fitted.sha256,
     )
 
 

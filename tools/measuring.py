@@ -1,10 +1,11 @@
 """Region -> numbers with units, measured on the pixels of the view."""
 
 import math
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 from scipy import ndimage
 from skimage import measure
 
@@ -18,7 +19,7 @@ class Measurement(Frozen):
     """One number with its unit; `1` is a share or ratio, `gray` a share of full white."""
 
     name: str
-    value: float
+    value: Annotated[float, Field(allow_inf_nan=False)]
     unit: str
 
 

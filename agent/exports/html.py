@@ -171,7 +171,8 @@ def _plainly(value: object) -> str:
         return f"{value:.5g}"
     if isinstance(value, list | tuple):
         return ", ".join(map(_plainly, value))
-    return "–" if value is None else str(value)
+    # a page may be looked at in a terminal too
+    return "–" if value is None else "".join(each if each.isprintable() else "?" for each in str(value))
 
 
 def _data_uri(pixels: NDArray[np.uint8], side: int) -> str:

@@ -90,7 +90,12 @@ def test_times_are_those_of_samples_of_the_file(inspect, files) -> None:
 
 def test_a_missing_modality_is_said(inspect, files) -> None:
     report = inspect(files["run"], "motor")
+    assert report.verdict == "review"
+    assert report.decision.reasons == ("No image of the part was given, by which it is inspected too.",)
     assert "No image of the part was given: nothing is known of what it would show." in report.not_checked
+    alone = inspect(files["spike"], "motor")
+    assert alone.verdict == "anomalous"
+    assert "No image of the part was given, by which it is inspected too." in alone.decision.reasons
 
 
 @pytest.mark.parametrize(("off", "status"), [(0.0, "supported"), (0.05, "refuted"), (2.0, "refuted")])

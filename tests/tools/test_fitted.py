@@ -19,7 +19,7 @@ def test_what_was_saved_comes_back(tmp_path: Path) -> None:
     assert {name: array.tolist() for name, array in fitted.tensors.items()} == {
         name: array.tolist() for name, array in TENSORS.items()
     }
-    assert len(fitted.tensors_sha256) == 64
+    assert len(fitted.sha256) == 64
 
 
 @pytest.mark.parametrize(("kind", "version"), [("video", 3), ("depth", 4)])
@@ -34,7 +34,7 @@ def test_nothing_learned_is_said(tmp_path: Path) -> None:
         load_fitted(tmp_path, "depth", 3)
 
 
-@pytest.mark.parametrize("damage", ["tensors", "cut", "manifest", "list", "forged"])
+@pytest.mark.parametrize("damage", ["tensors", "cut", "manifest", "list", "deep", "about", "forged"])
 def test_damage_is_refused(tmp_path: Path, damage) -> None:
     save_fitted(tmp_path, "depth", 3, TENSORS, {})
     tensors, manifest = tmp_path / "fitted.safetensors", tmp_path / "fitted.json"
@@ -48,11 +48,15 @@ def test_damage_is_refused(tmp_path: Path, damage) -> None:
         manifest.write_bytes(b"{")
     elif damage == "list":
         manifest.write_bytes(b"[]")
+    elif damage == "deep":
+        manifest.write_bytes(b"[" * 100_000)
+    elif damage == "about":
+        manifest.write_bytes(manifest.read_bytes().replace(b'"about": {}', b'"about": {"a": 1}'))
     else:
         import hashlib
 
         tensors.write_bytes(b"no tensors")
         values = json.loads(manifest.read_bytes())
-        manifest.write_text(json.dumps({**values, "tensors_sha256": hashlib.sha256(b"no tensors").hexdigest()}))
+        manifest.write_text(json.dumps({**values, "sha256": hashlib.sha256(b"no tensors{}").hexdigest()}))
     with pytest.raises(FittedPartError, match=r"enroll the product again|another version"):
         load_fitted(tmp_path, "depth", 3)

@@ -69,6 +69,23 @@ def test_what_is_of_no_kind_is_refused(contents) -> None:
         modality_of(b"\x00\x01\x02nothing", "a.bin", ("video", "depth"))
 
 
+@pytest.mark.parametrize(
+    ("content", "allowed", "sentence"),
+    [
+        (b"a,b\n", "time_series", "number|row"),
+        (b"name\nbolt\nnut\n", "time_series", "number"),
+        (b"\x93NUMPY\x01\x00\x40\x00" + b"(" * 64, "point_cloud", "npy|read|header"),
+        (b"\x93NUMPY\x01\x00\xb8\x0b" + b"-" * 3000, "time_series", "read|header"),
+        (png(8), "depth", "16 bits"),
+    ],
+)
+def test_of_one_modality_its_reader_says_what_is_wrong(tmp_path: Path, content, allowed, sentence) -> None:
+    path = tmp_path / "part.x"
+    path.write_bytes(content)
+    with pytest.raises(AssetError, match=rf"^part\.x: .*({sentence})"):
+        load_asset(path, Product(name="p", description="d", modality=allowed))
+
+
 def test_an_array_that_could_be_two_things_is_not_guessed_at() -> None:
     with pytest.raises(AssetError, match=r"say in product\.yaml which"):
         modality_of(npy(300, 4), "a.npy", ("point_cloud", "time_series"))

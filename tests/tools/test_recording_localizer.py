@@ -55,9 +55,8 @@ def test_a_shift_is_found_where_it_is(localizer: RecordingLocalizer) -> None:
     cut = localizer.threshold(0.05)
     assert found.score > 2 * cut.value
     place = localizer.places(odd, found.values, cut.value)[0]
-    reach = localizer.window / 2
-    assert abs(place.native["first"] - 300) < reach
-    assert abs(place.native["last"] - 359) < reach
+    assert abs(place.native["first"] - 300) <= 15
+    assert abs(place.native["last"] - 359) <= 15
     assert place.native["channels"][0] == "Current [A]"
     assert place.native["start"] == odd.stamp(place.native["first"])
     measured = {item.name: item for item in localizer.measure(odd, found.values, place.members)}
@@ -67,6 +66,47 @@ def test_a_shift_is_found_where_it_is(localizer: RecordingLocalizer) -> None:
     samples = place.native["last"] - place.native["first"] + 1
     assert measured["duration"].value == pytest.approx(samples / 2)
     assert measured["samples"].value == samples
+
+
+@pytest.mark.parametrize(("first", "last"), [(150, 152), (200, 219), (400, 500)])
+def test_ends_are_those_of_the_event_and_not_of_the_windows(
+    localizer: RecordingLocalizer, first: int, last: int
+) -> None:
+    odd = changed(made(11), 1, first, last, 6.0)
+    found = localizer.localize(odd)
+    cut = localizer.threshold(0.05).value
+    place = localizer.places(odd, found.values, cut)[0]
+    near = max(2, (last - first + 1) / 4)
+    assert abs(place.native["first"] - first) <= near
+    assert abs(place.native["last"] - last) <= near
+    assert cut < place.peak == found.values.ravel()[place.members].max() <= found.score
+
+
+def test_two_events_that_one_window_covers_are_two_places(localizer: RecordingLocalizer) -> None:
+    odd = changed(changed(made(11), 1, 300, 304, 8.0), 1, 330, 334, 8.0)
+    found = localizer.localize(odd)
+    places = localizer.places(odd, found.values, localizer.threshold(0.05).value)
+    found_at = sorted((place.native["first"], place.native["last"]) for place in places)
+    assert len(found_at) == 2
+    assert np.abs(np.array(found_at) - [(300, 304), (330, 334)]).max() <= 2
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 599), st.integers(1, 300), st.floats(0, 12), st.floats(0.5, 6))
+def test_what_is_over_the_threshold_has_a_place(first: int, lasts: int, by: float, threshold: float) -> None:
+    odd = changed(made(12), 0, first, first + lasts - 1, by)
+    localizer = WAVES
+    values = localizer.localize(odd).values
+    places = localizer.places(odd, values, threshold)
+    assert bool(places) == bool(values.max() > threshold)
+    peaks = [place.peak for place in places]
+    assert peaks == sorted(peaks, reverse=True)
+    assert all(peak > threshold for peak in peaks)
+    members = np.concatenate([place.members for place in places]) if places else np.zeros(0)
+    assert len(np.unique(members)) == len(members)
+
+
+WAVES = fit_recording(parts(3))
 
 
 def test_normal_recordings_stay_low(localizer: RecordingLocalizer) -> None:
@@ -189,6 +229,9 @@ def test_what_was_learned_comes_back_from_disk(localizer: RecordingLocalizer, tm
         ("statistics.deviation", lambda t: t * 0),
         ("hotelling.of_all", lambda t: t[:1]),
         ("calibration", lambda t: t + np.inf),
+        ("least_windows.memory", lambda t: t[:1]),
+        ("least_statistics.deviation", lambda t: t * 0),
+        ("own_residual.of_channels", lambda t: t[:, :1]),
         ("scale", lambda t: -np.abs(t) - 1),
         ("scale", None),
     ],

@@ -61,7 +61,7 @@ def test_a_written_table_comes_back(
         ("a,b\n1,=1+1\n2,3\n3,4\n4,4\n5,5\n6,6\n", "never computed"),
         ("a,b\n1,on\n2,off\n", "without numbers were left out: b"),
         ("a,b\n1,\n2,\n", "left out: b"),
-        ("a\n1\ninf\n2\n", "1 infinite values"),
+        ("a\n1\ninf\n2\n", "1 values that are infinite"),
         ("a,b\n1,2\nbroken,3\n4,5\n6,7\n", "1 cells of column 'a' are no numbers"),
         ("timestamp,a\n1700000000000,1\n1700000000010,2\n", "milliseconds since 1970"),
         ("timestamp,a\n1700000000,1\n1700000001,2\n", "seconds since 1970"),

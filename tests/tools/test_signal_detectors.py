@@ -5,9 +5,9 @@ import pytest
 
 from tools.signals.channel_scale import ChannelScale
 from tools.signals.ensemble import Ensemble, Scale, fit_ensemble, saturated
-from tools.signals.lagged_components import Hotelling, Lags, Residual
-from tools.signals.nearest_windows import RawWindows, ShapeWindows
-from tools.signals.statistics import WindowStatistics
+from tools.signals.lagged_components import Hotelling, Lags, OwnResidual, Residual
+from tools.signals.nearest_windows import LeastWindows, RawWindows, ShapeWindows
+from tools.signals.statistics import LeastStatistics, WindowStatistics
 
 RNG = np.random.default_rng(7)
 WAVE = np.sin(2 * np.pi * np.arange(600) / 25)[None] + 0.05 * RNG.normal(size=(1, 600))
@@ -70,6 +70,35 @@ def test_components_notice_a_broken_relation() -> None:
     further = Hotelling.fit([normal], Lags(1, 1)).contributions(4 * normal)
     assert further.together is not None
     assert further.together.mean() > 3
+
+
+def test_a_residual_of_one_sample_does_not_spread() -> None:
+    judged = WAVE.copy()
+    judged[0, 300] += 5
+    own = OwnResidual.fit([WAVE], Lags(25, 1)).contributions(judged).of_channels[0]
+    spread = Residual.fit([WAVE], Lags(25, 1)).contributions(judged).of_channels[0]
+    assert own.argmax() == 300
+    assert own[304] < 0.2 * own[300]
+    assert spread[304] > 0.8 * spread[300]
+
+
+@pytest.mark.parametrize("length", [4, 5])
+def test_the_least_odd_window_decides_by_hand(length: int) -> None:
+    judged = np.zeros((1, 40))
+    judged[0, 17:20] = 3.0
+    found = LeastWindows.fit([np.zeros((1, 40))], length).contributions(judged).of_channels[0]
+    assert np.flatnonzero(found > 1e-6).tolist() == [17, 18, 19]
+    short = LeastWindows.fit([np.zeros((1, 40))], length).contributions(np.ones((1, 3))).of_channels
+    np.testing.assert_allclose(short, 1.0)
+
+
+def test_the_least_odd_statistics_light_up_nothing_else() -> None:
+    normal, judged = RNG.normal(size=(1, 400)), RNG.normal(size=(1, 400))
+    judged[0, 200:230] += 6
+    least = LeastStatistics.fit([normal], [8]).contributions(judged).of_channels[0]
+    centred = WindowStatistics.fit([normal], [8]).contributions(judged).of_channels[0]
+    assert (least <= centred).all()
+    assert least[[194, 235]].max() < 0.5 * least[205:225].min()
 
 
 def test_hotelling_by_hand() -> None:

@@ -13,17 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from knowledge import AssetError
+from tools.decoding.npy import npy_header
 from tools.decoding.worker import Decoded
 
 Floats = NDArray[np.float64]
 
-MAX_POINTS = 2_000_000
-MESH_SAMPLES = 100_000
+MAX_POINTS = 300_000
+MESH_SAMPLES = 30_000
 """Points that a mesh is sampled to: the same for every mesh, so that densities compare."""
 
 FEWEST_POINTS = 10
 
 _MAGIC_NPY = b"\x93NUMPY"
+_DECIMAL_COMMAS = re.compile(rb"\d,\d+[; \t]+-?\d+,\d")
 _TEXT_SUFFIXES = (".xyz", ".xyzn", ".xyzrgb", ".pts", ".asc", ".txt")
 _STL_RECORD = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
 _SIZES = {
@@ -138,6 +140,9 @@ def _read_ply(content: bytes) -> Raw:
     needed = sum(count * _least_bytes(fields, is_text) for count, fields in elements.values())
     if needed > len(content) - body + 1:
         raise _cut_off(elements["vertex"][0], needed, len(content) - body)
+    lists = any(line.split()[:2] == ["property", "list"] for line in header)
+    if not is_text and not lists and needed < len(content) - body:
+        raise _left_over(elements["vertex"][0], needed, len(content) - body)
     if elements.get("face", (0, []))[0]:
         return _read_by_open3d(content, "ply", mesh=True)
     return _read_by_open3d(content, "ply")
@@ -200,6 +205,8 @@ def _check_pcd_length(encoding: bytes, body: bytes, count: int, stride: int, fie
     needed = count * (stride if encoding == b"binary" else 2 * fields)
     if needed > len(body) + 1:
         raise _cut_off(count, needed, len(body))
+    if encoding == b"binary" and body[needed:].strip(b"\0\r\n"):
+        raise _left_over(count, needed, len(body))
 
 
 def _read_by_open3d(content: bytes, kind: str, *, mesh: bool = False) -> Raw:
@@ -251,15 +258,8 @@ def _read_stl(content: bytes) -> Raw:
 
 def _shape_of_points(content: bytes) -> bool:
     """Whether an npy file is a table of three to six columns of numbers, longer than wide."""
-    try:
-        version = np.lib.format.read_magic(io.BytesIO(content[:16]))
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        header = io.BytesIO(content[:4096])
-        np.lib.format.read_magic(header)
-        shape, _, dtype = read(header)
-    except ValueError:
-        return False
-    return len(shape) == 2 and 3 <= shape[1] <= 6 and dtype.kind in "fiu"
+    header = npy_header(content)
+    return header is not None and len(header.shape) == 2 and 3 <= header.shape[1] <= 6 and header.kind in "fiu"
 
 
 def _read_npy(content: bytes) -> Raw:
@@ -305,6 +305,8 @@ def _table(text: bytes) -> Floats:
 
     if not text.strip():
         raise AssetError("holds no points; export it again")
+    if _DECIMAL_COMMAS.search(text[:65536]):
+        raise AssetError("is written with decimal commas; export it with decimal points")
     plain = re.sub(rb"//[^\n]*", b"", text).translate(bytes.maketrans(b",;\t", b"   "))
     frame = pd.read_csv(
         io.BytesIO(plain), sep=r"\s+", header=None, comment="#", usecols=[0, 1, 2], dtype=np.float64, engine="c"
@@ -322,6 +324,13 @@ def _cut_off(count: int, needed: int, found: int) -> AssetError:
     return AssetError(
         f"promises {count} points, which take at least {needed} bytes, but {found} bytes follow its header; "
         "it is truncated or damaged, export it again"
+    )
+
+
+def _left_over(count: int, needed: int, found: int) -> AssetError:
+    return AssetError(
+        f"promises {count} points, which take {needed} bytes, but {found} bytes follow its header; "
+        "what is left over cannot be told apart from points, export it again"
     )
 
 

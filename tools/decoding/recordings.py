@@ -604,13 +604,17 @@ def _in_order(seconds: Floats, notes: list[str]) -> NDArray[np.int64]:
     return np.delete(rows, again).astype(np.int64)
 
 
+_LARGEST = 1e30
+"""Squares and sums of anything below stay finite, in single precision too."""
+
+
 def _with_data(values: Floats, channels: list[str], notes: list[str]) -> tuple[Floats, list[str]]:
-    """Infinities count as missing; channels without a single number are left out."""
+    """Infinities count as missing, and so does what no sensor says; channels without a single number are left out."""
     values = np.array(values, np.float64)
-    infinite = np.isinf(values)
-    if infinite.any():
-        notes.append(f"{int(infinite.sum())} infinite values count as missing")
-        values[infinite] = np.nan
+    absurd = np.abs(values) > _LARGEST
+    if absurd.any():
+        notes.append(f"{int(absurd.sum())} values that are infinite or beyond {_LARGEST:g} count as missing")
+        values[absurd] = np.nan
     empty = [bool(np.isnan(column).all()) for column in values.T]
     if all(empty):
         raise AssetError("has no number in any column; export the sensors' values")

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from knowledge import AssetError, ToolFailure
 from tools.assets import Limits, clean_name
-from tools.decoding.height_maps import decode_height_map, is_deep_png, is_height_dtype, kind_of, npy_header
+from tools.decoding.height_maps import decode_height_map, is_deep_png, is_height_dtype, kind_of
+from tools.decoding.npy import npy_header
 from tools.decoding.worker import decode_in_worker
 from tools.measuring import Measurement
 
@@ -87,8 +88,10 @@ def looks_like_height_map(content: bytes, name: str = "") -> bool:
 
 
 def _looks_like_npy(content: bytes) -> bool:
-    shape, _, dtype, _ = npy_header(content[:8192])
-    return len(shape) == 2 and min(shape) >= Limits().min_side and is_height_dtype(dtype)
+    header = npy_header(content)
+    if header is None or len(header.shape) != 2 or min(header.shape) < Limits().min_side:
+        return False
+    return header.kind in "iuf" and 2 <= header.item <= 8
 
 
 def _looks_like_tiff(content: bytes) -> bool:

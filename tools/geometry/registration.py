@@ -97,32 +97,33 @@ def register(points: Points, target: Target, *, enough: float | None = None, see
         seed: of what is chosen by chance.
     """
     rng = np.random.default_rng(seed)
+    tree = cKDTree(points, balanced_tree=False, compact_nodes=False)
     ranked = sorted(
         (
             _improved(_some(points, _COARSE, rng), target, start, (12.0, 6.0, 3.0), 1e-3)
             for start in _starts(points, target)
         ),
-        key=lambda pose: _distance(points, target, pose).distance,
+        key=lambda pose: _distance(points, target, pose, tree).distance,
     )
-    best = _finished(points, target, ranked[0], rng)
+    best = _finished(points, target, ranked[0], rng, tree)
     if enough is not None and best.distance <= enough:
         return best
     found = [best]
     for start in _global_starts(points, target, rng):
         coarse = _improved(_some(points, _COARSE, rng), target, start, (6.0, 3.0), 1e-3)
-        found.append(_distance(points, target, coarse))
+        found.append(_distance(points, target, coarse, tree))
     last = min(found[1:], key=lambda each: each.distance, default=best)
-    return min(best, _finished(points, target, last.pose, rng), key=lambda each: each.distance)
+    return min(best, _finished(points, target, last.pose, rng, tree), key=lambda each: each.distance)
 
 
 def refine(points: Points, target: Target, pose: Pose, seed: int = 0) -> Registration:
     """Improve a pose that is nearly right already."""
-    return _finished(points, target, pose, np.random.default_rng(seed))
+    return _finished(points, target, pose, np.random.default_rng(seed), cKDTree(points))
 
 
-def _finished(points: Points, target: Target, pose: Pose, rng: np.random.Generator) -> Registration:
+def _finished(points: Points, target: Target, pose: Pose, rng: np.random.Generator, tree: cKDTree) -> Registration:
     pose = _improved(_some(points, _FINE, rng), target, pose, (3.0, 2.0, 2.0))
-    return _distance(points, target, pose)
+    return _distance(points, target, pose, tree)
 
 
 def _some(points: Points, count: int, rng: np.random.Generator) -> Points:
@@ -169,11 +170,11 @@ def _step(points: Points, target: Target, gate: float) -> Pose:
     return _pose(rotation, middle + turn[3:] - rotation @ middle)
 
 
-def _distance(points: Points, target: Target, pose: Pose) -> Registration:
-    there = moved(points, pose)
-    some, of_target = (array[:: max(1, len(array) // 4000)] for array in (there, target.points))
+def _distance(points: Points, target: Target, pose: Pose, tree: cKDTree) -> Registration:
+    """`tree` is of the points in their own frame: a rigid pose changes no distance, so the target is brought there."""
+    some, of_target = (array[:: max(1, len(array) // 4000)] for array in (points, target.points))
     close, fit = _CLOSE * target.spacing, 1.5 * target.spacing
-    both = [target.tree.query(some)[0], cKDTree(there).query(of_target)[0]]
+    both = [target.tree.query(moved(some, pose))[0], tree.query(moved(of_target, inverse(pose)))[0]]
     distance = float(np.mean([np.minimum(each, close).mean() for each in both])) / target.spacing
     return Registration(pose, distance, float(min((each < fit).mean() for each in both)))
 

@@ -180,6 +180,7 @@ class VideoLocalizer:
             self._frozen(moments),
             self._elsewhere(values),
             _coarser(video, self.taken["width"]),
+            _cut_short(video, self.taken["seconds"] / self.taken["videos"]),
         ]
         return tuple(sentence for sentence in found if sentence)
 
@@ -250,6 +251,15 @@ def _exposed_otherwise(gains: NDArray[np.float64], known: Sequence[float]) -> st
     if known[0] / _GAIN_TOLERANCE <= typical <= known[1] * _GAIN_TOLERANCE:
         return ""
     return f"it is {typical:.2f} times as bright as the references, which differ by {known[0]:.2f} to {known[1]:.2f}"
+
+
+def _cut_short(video: Video, usual: float) -> str:
+    """Far shorter than references on average; what is not there cannot be judged."""
+    if video.duration * 3 >= usual:
+        return ""
+    return (
+        f"it lasts {video.duration:.3g} s and a reference {usual:.3g} s on average: most of what they show is not there"
+    )
 
 
 def _coarser(video: Video, width: float) -> str:

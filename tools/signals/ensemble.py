@@ -93,10 +93,10 @@ class Ensemble:
         return Judged(self.scale.apply(together), _shares(channels))
 
     def tensors(self) -> dict[str, NDArray[Any]]:
-        saved: dict[str, NDArray[Any]] = {"scale": _packed(self.scale)}
+        saved: dict[str, NDArray[Any]] = {"scale": packed_scale(self.scale)}
         for detector, of_channels, of_all in self.detectors:
-            saved[f"{detector.name}.of_channels"] = _packed(of_channels)
-            saved[f"{detector.name}.of_all"] = _packed(of_all)
+            saved[f"{detector.name}.of_channels"] = packed_scale(of_channels)
+            saved[f"{detector.name}.of_all"] = packed_scale(of_all)
             saved |= {f"{detector.name}.{name}": tensor for name, tensor in detector.tensors().items()}
         return saved
 
@@ -106,9 +106,9 @@ class Ensemble:
         found = []
         for kind in DETECTORS:
             own = {name.partition(".")[2]: saved[name] for name in saved if name.startswith(f"{kind.name}.")}
-            of_channels, of_all = _unpacked(own["of_channels"], (channels,)), _unpacked(own["of_all"], ())
+            of_channels, of_all = unpacked_scale(own["of_channels"], (channels,)), unpacked_scale(own["of_all"], ())
             found.append(Scaled(kind.of_tensors(own, channels), of_channels, of_all))
-        return cls(found, _unpacked(saved["scale"], ()))
+        return cls(found, unpacked_scale(saved["scale"], ()))
 
 
 def fit_ensemble(
@@ -122,7 +122,7 @@ def fit_ensemble(
     makers = _makers(pieces, length)
     scaled, levels = [], []
     for done, maker in enumerate(makers):
-        said = [detector.contributions(piece) for detector, piece in _each_held_out(maker, folds)]
+        said = [detector.contributions(piece) for detector, piece in each_held_out(maker, folds)]
         fitted = _scaled(maker(pieces), said)
         scaled.append(fitted)
         levels.append([fitted.judge_said(each)[0] for each in said])
@@ -138,12 +138,17 @@ def saturated(deviations: Floats) -> Floats:
     return np.asarray(np.minimum(deviations, _SATURATES) + _SATURATES * np.log(over))
 
 
+def lags_of(channels: int, total: int, length: int) -> Lags:
+    """As many as so many samples in all can tell apart; over the window's length where there are few channels."""
+    number = int(np.clip(min(_LAGGED_VALUES, total // 4) // channels, 3, 32))
+    return Lags(number, max(1, length // number) if channels <= 3 else 1)
+
+
 def _makers(pieces: Sequence[Floats], length: int) -> list[Callable[[Sequence[Floats]], Detector]]:
     """Windows of a quarter of the length, the length, and four times it, where the data are long enough for those."""
     channels, total = len(pieces[0]), sum(piece.shape[1] for piece in pieces)
     lengths = sorted({max(3, length // 4), length, min(4 * length, max(length + 1, total // 8))})
-    number = int(np.clip(min(_LAGGED_VALUES, total // 4) // channels, 3, 32))
-    lags = Lags(number, max(1, length // number) if channels <= 3 else 1)
+    lags = lags_of(channels, total, length)
     return [
         lambda learned: WindowStatistics.fit(learned, lengths),
         lambda learned: RawWindows.fit(learned, length),
@@ -153,7 +158,8 @@ def _makers(pieces: Sequence[Floats], length: int) -> list[Callable[[Sequence[Fl
     ]
 
 
-def _each_held_out(maker: Callable[[Sequence[Floats]], Detector], folds: Sequence[Fold]) -> Any:
+def each_held_out(maker: Callable[[Sequence[Floats]], Detector], folds: Sequence[Fold]) -> Any:
+    """Of each held-out piece, a detector that was learned without it, and the piece."""
     for learned, held_out in folds:
         detector = maker(learned)
         for piece in held_out:
@@ -177,11 +183,11 @@ def _shares(channels: Floats) -> Floats:
     return np.asarray(np.where(highest < _LEAST, 1.0, channels / np.maximum(highest, _LEAST)))
 
 
-def _packed(scale: Scale) -> Floats:
+def packed_scale(scale: Scale) -> Floats:
     return np.stack([np.asarray(scale.median, np.float64), np.asarray(scale.deviation, np.float64)])
 
 
-def _unpacked(saved: NDArray[Any], shape: tuple[int, ...]) -> Scale:
+def unpacked_scale(saved: NDArray[Any], shape: tuple[int, ...]) -> Scale:
     if saved.shape != (2, *shape) or (saved[1] <= 0).any():
         raise ValueError(f"expected a scale of shape {(2, *shape)} with deviations above 0, got {saved.shape}")
     median, deviation = saved.astype(np.float64)

@@ -1,7 +1,7 @@
 """Dynamic principal components of lagged samples (Ku, Storer & Georgakis 1995): relations between channels and moments."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,17 +79,28 @@ class Residual(Components):
     name: ClassVar[str] = "residual"
 
     @classmethod
-    def fit(cls, pieces: Sequence[Floats], lags: Lags) -> "Residual":
+    def fit(cls, pieces: Sequence[Floats], lags: Lags) -> Self:
         return cls(*cls.learned(pieces, lags))
 
     @classmethod
-    def of_tensors(cls, saved: Mapping[str, NDArray[Any]], channels: int) -> "Residual":
+    def of_tensors(cls, saved: Mapping[str, NDArray[Any]], channels: int) -> Self:
         return cls(*_checked(saved, channels))
 
     def _of(self, piece: Floats, samples: NDArray[np.int64]) -> Contributions:
         centred = self._centred(piece, samples)
         left = self._by_channel(centred - self.vectors @ (self.vectors.T @ centred), len(piece))
         return Contributions(np.sqrt((left**2).mean(axis=0)))
+
+
+class OwnResidual(Residual):
+    """What the components do not explain of the judged sample alone, and not of those around it."""
+
+    name: ClassVar[str] = "own_residual"
+
+    def _of(self, piece: Floats, samples: NDArray[np.int64]) -> Contributions:
+        centred = self._centred(piece, samples)
+        left = self._by_channel(centred - self.vectors @ (self.vectors.T @ centred), len(piece))
+        return Contributions(np.abs(left[self.lags.number // 2]))
 
 
 class Hotelling(Components):

@@ -1,10 +1,11 @@
 """Distance of a channel's windows to the nearest windows of normal data (Yankov, Keogh & Rebbapragada 2008: discords)."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from tools.signals.detector import Contributions, Floats
 
@@ -62,12 +63,24 @@ class RawWindows(NearestWindows):
         super().__init__(length, memory, shape_only=False)
 
     @classmethod
-    def fit(cls, pieces: Sequence[Floats], length: int) -> "RawWindows":
+    def fit(cls, pieces: Sequence[Floats], length: int) -> Self:
         return cls(length, _memory(pieces, length, shape_only=False))
 
     @classmethod
-    def of_tensors(cls, saved: Mapping[str, NDArray[Any]], channels: int) -> "RawWindows":
+    def of_tensors(cls, saved: Mapping[str, NDArray[Any]], channels: int) -> Self:
         return cls(*_checked(saved, channels))
+
+
+class LeastWindows(RawWindows):
+    """Raw windows, each sample as odd as the least odd one of those that cover it: what is odd lights up nothing else."""
+
+    name: ClassVar[str] = "least_windows"
+
+    def contributions(self, piece: Floats) -> Contributions:
+        starts = _starts(piece.shape[1], self.length, 1)
+        windows = _windows(piece, self.length, starts, self._memory.shape[2], shape_only=False)
+        distances = np.stack([self._distances(windows[channel], channel) for channel in range(len(piece))])
+        return Contributions(_least_over_samples(distances, self.length, piece.shape[1]))
 
 
 class ShapeWindows(NearestWindows):
@@ -136,3 +149,13 @@ def _spread_over_samples(scores: Floats, starts: NDArray[np.int64], length: int,
     counts[starts + length] -= 1
     covered = np.maximum(np.cumsum(counts)[:samples], 1)
     return np.asarray(np.maximum(np.cumsum(sums, axis=1)[:, :samples], 0) / covered)
+
+
+def _least_over_samples(scores: Floats, length: int, samples: int) -> Floats:
+    """(C, N) of windows at each sample -> (C, T): the lowest of the windows that cover a sample."""
+    after = max(samples - scores.shape[1], 0)
+    held = np.pad(scores, ((0, 0), (0, after)), constant_values=np.inf)
+    # minimum over [i - length + 1, i]: the filter's window is centred, so its origin is moved to the right end
+    return np.asarray(
+        ndimage.minimum_filter1d(held, length, axis=1, origin=(length - 1) // 2, mode="constant", cval=np.inf)
+    )

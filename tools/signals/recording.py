@@ -96,7 +96,7 @@ def read_recording(
     return Recording(
         values=decoded.arrays["values"],
         times=decoded.arrays["times"],
-        channels=tuple(map(str, about["channels"])),
+        channels=tuple("".join(each if each.isprintable() else "?" for each in name) for name in about["channels"]),
         start=about["start"],
         timed=bool(about["timed"]),
         rows=None if np.array_equal(rows, np.arange(len(rows))) else rows,

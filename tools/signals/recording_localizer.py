@@ -16,15 +16,19 @@ from tools.native import NativeLocalization, Place
 from tools.signals.channel_scale import ChannelScale
 from tools.signals.detector import Floats
 from tools.signals.ensemble import Ensemble, Fold, fit_ensemble
-from tools.signals.intervals import intervals_over
+from tools.signals.intervals import Interval, intervals_over
+from tools.signals.pinpoint import Pinpointer, fit_pinpointer
 from tools.signals.recording import Recording, plain_name
 
 Part = Callable[[], Recording]
 Progress = Callable[[str, int, int], None]
 
-FORMAT = 1
+FORMAT = 2
 _FEWEST_SAMPLES = 200
 """Of normal data in all: less hold no window twice."""
+_RUNS = 5
+"""Normal recordings of about one length, from which on runs are taken to have that length."""
+
 _SHORTEST_PART = 16
 _WINDOW = (8, 128)
 _FOLDS = 5
@@ -80,6 +84,7 @@ class RecordingLocalizer:
         self,
         scale: ChannelScale,
         ensemble: Ensemble,
+        pinpointer: Pinpointer,
         calibration: ConformalCalibration,
         amplitude: Floats,
         about: About,
@@ -87,6 +92,7 @@ class RecordingLocalizer:
         """`amplitude` (C,) root mean square of each channel on normal data."""
         self._scale = scale
         self._ensemble = ensemble
+        self._pinpointer = pinpointer
         self.calibration = calibration
         self._amplitude = amplitude
         self._about = about
@@ -148,13 +154,51 @@ class RecordingLocalizer:
             return Threshold(promised, self.calibration.promise(alpha, blocks, self.calibrated_on).sentence)
         return _provisional(self.calibration.scores, alpha, blocks, self.calibrated_on)
 
-    def places(self, recording: Recording, values: NDArray[np.float32], threshold: float) -> tuple[Place, ...]:
-        """Intervals over threshold, and the channels that are over half the peak in them."""
-        found = intervals_over(values.max(axis=0), threshold, self.window)
+    def places(
+        self, recording: Recording, values: NDArray[np.float32], threshold: float, baseline: slice | None = None
+    ) -> tuple[Place, ...]:
+        """Intervals over threshold, narrowed to the samples that are odd, and the channels over half the peak in them."""
+        levels = values.max(axis=0)
+        found = intervals_over(levels, threshold, self.window)
+        if not found:
+            return ()
+        piece = self._levelled(recording, baseline)
+        scaled, moved = self._scale.scaled(piece), np.where(self._scale.moved(piece), self._moved_level, 0.0)
+        own = values[self._positions(recording)]
+        narrowed = [
+            part for interval in found for part in self._narrowed(scaled, moved, own, levels, interval, threshold)
+        ]
         return tuple(
-            _place(recording, values, interval.first, interval.last, max(threshold, interval.peak / 2))
-            for interval in found
+            _place(recording, values, first, last, max(threshold, float(levels[first : last + 1].max()) / 2))
+            for first, last in sorted(narrowed, key=lambda part: (-float(levels[part[0] : part[1] + 1].max()), part))
         )
+
+    def _narrowed(
+        self,
+        scaled: Floats,
+        moved: Floats,
+        values: NDArray[np.float32],
+        levels: NDArray[np.float32],
+        interval: Interval,
+        threshold: float,
+    ) -> list[tuple[int, int]]:
+        """The interval's odd samples by what is over half its peak in it; as it is where those are not over threshold.
+
+        Args:
+            scaled: (live channels, T) in deviations.
+            moved: (C, T) 0 where a channel is as it always was, or is no constant one.
+            values: (C, T) of the learned channels.
+            levels: (T,) highest of all channels.
+            interval: over threshold.
+            threshold: of the levels.
+        """
+        first, last, peak = interval
+        odd = values[:, first : last + 1].max(axis=1) >= max(threshold, peak / 2)
+        found = self._pinpointer.narrowed(
+            scaled, moved[odd & self._scale.constant], np.flatnonzero(odd[self._scale.live]), first, last
+        )
+        narrowed = [part for part in found if levels[part[0] : part[1] + 1].max() > threshold]
+        return narrowed or [(first, last)]
 
     def measure(
         self,
@@ -191,6 +235,7 @@ class RecordingLocalizer:
             "channel.amplitude": self._amplitude,
             "calibration": self.calibration.scores,
             **self._ensemble.tensors(),
+            **self._pinpointer.tensors(),
         }
 
     def about(self) -> dict[str, Any]:
@@ -208,11 +253,12 @@ class RecordingLocalizer:
                     raise ValueError(f"{name} is not made of finite numbers")
             scale, amplitude = _scale_of(fitted.tensors, len(about.channels))
             ensemble = Ensemble.of_tensors(fitted.tensors, len(scale.live))
+            pinpointer = Pinpointer.of_tensors(fitted.tensors, len(scale.live), about.window)
             calibration = ConformalCalibration(fitted.tensors["calibration"].tolist(), about.scheme)
         except (ValidationError, ValueError, KeyError, TypeError, IndexError) as error:
             reason = " ".join(str(error).split())[:200]
             raise FittedPartError(f"what was learned of recordings cannot be used ({reason}); enroll again") from error
-        return cls(scale, ensemble, calibration, amplitude, about)
+        return cls(scale, ensemble, pinpointer, calibration, amplitude, about)
 
     @property
     def _moved_level(self) -> float:
@@ -259,7 +305,17 @@ class RecordingLocalizer:
             said.append(f"{missing:.1%} of its values are missing; nothing was judged there")
         if not self._about.stretch and recording.samples < 0.5 * self._about.shortest:
             said.append(f"it has {recording.samples} samples, the shortest reference has {self._about.shortest}")
+        elif self._of_one_length and not self._about.shortest * 0.9 <= recording.samples <= self._about.longest * 1.1:
+            said.append(
+                f"it has {recording.samples} samples, and all references have {self._about.shortest} to "
+                f"{self._about.longest}: it was cut off, or is another kind of run"
+            )
         return tuple(said)
+
+    @property
+    def _of_one_length(self) -> bool:
+        """Whether the references are runs of a fixed length, so that another length is odd."""
+        return self._about.recordings >= _RUNS and self._about.longest <= 1.2 * self._about.shortest
 
     def _other_units(self, recording: Recording, own: list[int]) -> list[str]:
         """Channels that are so many times larger or smaller that they may be given in another unit."""
@@ -362,6 +418,7 @@ def fit_recording(
     return RecordingLocalizer(
         scale,
         ensemble,
+        fit_pinpointer(scaled, folds, window),
         ConformalCalibration(_highest(levels, stretch), scheme),
         np.sqrt((everything**2).mean(axis=1)),
         _about(recordings, channels, window=window, stretch=stretch, baseline=baseline, scheme=scheme),

@@ -1,7 +1,7 @@
 """Level, spread and roughness of sliding windows, against what they are on normal data."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ class WindowStatistics:
         self._deviation = deviation
 
     @classmethod
-    def fit(cls, pieces: Sequence[Floats], lengths: Sequence[int]) -> "WindowStatistics":
+    def fit(cls, pieces: Sequence[Floats], lengths: Sequence[int]) -> Self:
         """From normal (C, T) pieces. The deviation is the larger of 1.4826 MAD and what the central 96 % say."""
         found = np.concatenate([_statistics(piece, lengths) for piece in pieces], axis=2)
         median = np.median(found, axis=2)
@@ -45,7 +45,7 @@ class WindowStatistics:
         return {"median": self._median, "deviation": self._deviation, "lengths": np.array(self.lengths, np.int64)}
 
     @classmethod
-    def of_tensors(cls, saved: Mapping[str, NDArray[Any]], channels: int) -> "WindowStatistics":
+    def of_tensors(cls, saved: Mapping[str, NDArray[Any]], channels: int) -> Self:
         """Raises `ValueError` where they do not fit together."""
         lengths = [int(length) for length in saved["lengths"]]
         shape = (2 * len(lengths) + 1, channels)
@@ -54,6 +54,16 @@ class WindowStatistics:
         if not lengths or min(lengths) < 2:
             raise ValueError(f"expected windows of two samples and more, got {lengths}")
         return cls(lengths, saved["median"].astype(np.float64), saved["deviation"].astype(np.float64))
+
+
+class LeastStatistics(WindowStatistics):
+    """Each sample as odd as the least odd one of the shortest windows around it: what is odd lights up nothing else."""
+
+    name: ClassVar[str] = "least_statistics"
+
+    def contributions(self, piece: Floats) -> Contributions:
+        said = super().contributions(piece).of_channels
+        return Contributions(ndimage.minimum_filter1d(said, min(self.lengths), axis=1, mode="nearest"))
 
 
 def _each_statistic(piece: Floats, lengths: Sequence[int]) -> Any:
