@@ -157,7 +157,9 @@ def _where(region: Mapping[str, Any]) -> str:
     if "side" in region:
         return f"in the {region['side']}"
     if "start" in native:
-        return f"from {_moment(native['start'])} to {_moment(native['end'])} on {_channels(native['channels'])}"
+        unit = native.get("unit", "")
+        start, end = (_moment(native[name], unit) for name in ("start", "end"))
+        return f"from {start} to {end} on {_channels(native['channels'])}"
     if "seconds" in native:
         return "from {:.2f} s to {:.2f} s".format(*native["seconds"])
     centre = ", ".join(f"{number:.4g}" for number in native.get("centroid", ()))
@@ -166,11 +168,11 @@ def _where(region: Mapping[str, Any]) -> str:
     return f"around ({centre}) {native.get('unit') or ''}".rstrip()
 
 
-def _moment(stamp: object) -> str:
-    """A time stamp without the zeros that nobody needs; seconds where the recording has no absolute times."""
+def _moment(stamp: object, unit: str) -> str:
+    """A time stamp without the zeros that nobody needs; a number with its unit where there are no absolute times."""
     if isinstance(stamp, str):
         return re.sub(r"(\.\d*?)0+(?!\d)", r"\1", stamp).replace(".+", "+").replace("T", " ")
-    return f"{stamp:.4g} s"
+    return f"row {stamp:.0f}" if unit == "rows" else f"{stamp:.6g} {unit}"
 
 
 def _channels(names: Sequence[str]) -> str:

@@ -57,10 +57,11 @@ def summary(learned: LearnedProduct) -> dict[str, Any]:
 def _of_modality(learned: LearnedProduct, modality: Modality) -> dict[str, Any]:
     if modality == "image":
         calibration, references = learned.images.calibration, len(learned.images.manifest.memory_parts)
-        unit = "parts"
+        unit, reservation = "parts", ""
     else:
         native = learned.native(modality)
         calibration, references, unit = native.localizer.calibration, len(native.memory_parts), native.calibrated_on
+        reservation = str(getattr(native.localizer, "reservation", ""))
     # A part is as long as its references on average, and its assets share the false-alarm rate.
     blocks = 1 if unit == "parts" else max(1, round(calibration.count / references))
     promise = calibration.promise(learned.product.alpha / len(learned.product.modality), blocks, unit)
@@ -69,7 +70,7 @@ def _of_modality(learned: LearnedProduct, modality: Modality) -> dict[str, Any]:
         "calibration": calibration.count,
         "scheme": calibration.scheme,
         "promised": promise.kept,
-        "promise": promise.sentence,
+        "promise": "; ".join(filter(None, (promise.sentence, reservation))),
     }
 
 

@@ -69,7 +69,7 @@ class NativeInstruments:
             p_value=calibration.p_value(result.score, blocks),
             alpha=alpha,
             threshold=threshold if promise.kept else None,
-            promise=promise.sentence,
+            promise="; ".join(filter(None, (promise.sentence, getattr(known.localizer, "reservation", "")))),
             map=self._store.put_array(result.values),
             heat=heats[views[0].id],
             heats=heats,

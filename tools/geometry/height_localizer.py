@@ -106,6 +106,13 @@ class HeightLocalizer:
         return self.normal.agreement >= _ALIGNED
 
     @property
+    def reservation(self) -> str:
+        """What its answers lack whatever it is asked, for people; empty where they lack nothing."""
+        if self.aligned:
+            return ""
+        return "the references do not lie alike, so only small patches are compared, which finds little"
+
+    @property
     def reference_map(self) -> HeightMap:
         """What the references have in common, as a map: gives the style of all views of the product."""
         heights = _enlarged(self.reference.common.heights, self.normal.factor, self.normal.shape)

@@ -557,11 +557,13 @@ def _place(recording: Recording, values: NDArray[np.float32], first: int, last: 
     channels = np.flatnonzero(peaks >= least)
     members = channels[:, None] * recording.samples + np.arange(first, last + 1)
     by_peak = channels[np.argsort(-peaks[channels], kind="stable")]
-    native = {
+    native: dict[str, Any] = {
         "first": recording.row(first),
         "last": recording.row(last),
         "start": recording.stamp(first),
         "end": recording.stamp(last),
         "channels": [recording.channels[channel] for channel in by_peak],
     }
+    if recording.start is None:
+        native["unit"] = recording.time_unit
     return Place(float(peaks.max()), members.ravel().astype(np.int64), native)
