@@ -11,7 +11,7 @@ from agent.cli import main
 from agent.exports import html_page
 from agent.simulated.bench_runs import EVENT, write_run
 from evals.simulated import write_plate, write_plates
-from knowledge import FittedPartError, NormalityRule, Product
+from knowledge import AssetError, FittedPartError, NormalityRule, Product, ProductError
 
 MOTOR = Product(
     name="motor",
@@ -150,3 +150,38 @@ def test_the_command_line_takes_the_assets_of_a_part_together(motors, files, mon
     assert ended.value.code == 1
     report = InspectionReport.model_validate(json.loads(capsys.readouterr().out))
     assert [shown.name for shown in report.inputs] == ["plate.png", "spike.csv"]
+
+
+def test_values_that_no_sensor_gives_end_in_review(motors, files, tmp_path) -> None:
+    lines = files["run"].read_text().splitlines()
+    absurd = tmp_path / "absurd.csv"
+    absurd.write_text("\n".join([lines[0], *(f"{line.split(',')[0]},1e308,-1e308,1e308,1e308" for line in lines[1:])]))
+    inspector = Inspector(Settings(home=motors))
+    with pytest.raises(AssetError, match=r"^absurd\.csv: .*no number in any column") as refused:
+        inspector.inspect(absurd, "motor")
+    assert "\n" not in str(refused.value)
+    some = tmp_path / "some.csv"
+    some.write_text("\n".join(line.replace(",1", ",1e308", 1) if n % 3 == 0 else line for n, line in enumerate(lines)))
+    assert inspector.inspect(some, "motor").verdict == "review"
+
+
+def test_a_run_that_was_cut_off_ends_in_review(motors, files, tmp_path) -> None:
+    cut = tmp_path / "cut.csv"
+    cut.write_text("\n".join(files["run"].read_text().splitlines()[:420]))
+    report = Inspector(Settings(home=motors)).inspect([files["plate"], cut], "motor")
+    assert report.verdict == "review"
+    assert any("it was cut off, or is another kind of run" in reason for reason in report.decision.reasons)
+
+
+def test_learning_says_what_an_inspection_of_such_parts_can_keep(tmp_path) -> None:
+    from agent.enrolment import summary
+
+    inspector = Inspector(Settings(home=tmp_path / "home"))
+    runs = Product(name="runs", description="Runs.", modality="time_series")
+    few = summary(inspector.enroll(runs, [write_run(tmp_path / f"{seed}.csv", seed) for seed in range(3)]))
+    assert not few["promised"]
+    assert "no threshold can be promised" in few["promise"]
+    with pytest.raises(ProductError, match="inspected by depth too"):
+        inspector.enroll(
+            runs.model_copy(update={"modality": ("time_series", "depth")}), [write_run(tmp_path / "one.csv", 1)]
+        )

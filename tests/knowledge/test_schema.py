@@ -156,6 +156,7 @@ def test_texts_are_neither_empty_nor_endless(length) -> None:
         {"modality": ["image", "image"]},
         {"height_per_count": 0.1},
         {"sample_rate": 0},
+        {"rules": [{"id": "R-1", "text": "t", "modality": "depth"}]},
         *(
             changes
             for changes in (

@@ -216,3 +216,21 @@ def test_real_scans_are_read(shared_data: Path) -> None:
         cloud = read_point_cloud(path.read_bytes(), path.name)
         assert len(cloud.points) > 100
         assert np.isfinite(cloud.points).all()
+
+
+def test_bytes_that_no_header_speaks_of_are_refused() -> None:
+    header = b"ply\nformat binary_little_endian 1.0\nelement vertex %d\n" + b"".join(
+        b"property float %c\n" % axis for axis in b"xyz"
+    )
+    points = np.random.default_rng(0).normal(size=(40, 3)).astype("<f4").tobytes()
+    assert len(decode_point_cloud(header % 40 + b"end_header\n" + points).arrays["points"]) == 40
+    with pytest.raises(AssetError, match=r"promises 20 points, which take 240 bytes, but 480 bytes follow"):
+        decode_point_cloud(header % 20 + b"end_header\n" + points)
+
+
+def test_decimal_commas_are_not_read_as_other_coordinates() -> None:
+    text = "".join(f"{n},5;{n},25;0,75\n" for n in range(30)).encode()
+    with pytest.raises(AssetError, match="decimal commas"):
+        decode_point_cloud(text, "part.xyz")
+    plain = "".join(f"{n},{n * n},{-n}\n" for n in range(30)).encode()
+    assert len(decode_point_cloud(plain, "part.xyz").arrays["points"]) == 30
