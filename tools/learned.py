@@ -121,7 +121,7 @@ class LearnedProducts:
         ]
         if not files:
             raise ProductError(
-                f"{product.name}: there are no pictures of normal parts to learn from; give at least one"
+                f"{product.name}: there are no files of normal parts to learn from; give at least one"
             )
         if missing := [modality for modality in product.modality if modality not in _modalities(files)]:
             raise ProductError(

@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 from numpy.typing import NDArray
 from PIL import Image
 
+from agent.exports.markdown import plainly
 from agent.report import FindingInfo, InputInfo, InspectionReport
 from tools import ArtifactStore
 
@@ -82,7 +83,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["number"] = lambda value: "–" if value is None else f"{value:.4g}"
-    environment.filters["plainly"] = _plainly
+    environment.filters["plainly"] = plainly
     return environment
 
 
@@ -163,16 +164,6 @@ def _stored(artifact: str, store: ArtifactStore, side: int) -> str:
 
 def _short(title: str) -> str:
     return title if len(title) <= _NAME else re.split("[,;:]", title)[0]
-
-
-def _plainly(value: object) -> str:
-    """A plain value of any kind in one line."""
-    if isinstance(value, float):
-        return f"{value:.5g}"
-    if isinstance(value, list | tuple):
-        return ", ".join(map(_plainly, value))
-    # a page may be looked at in a terminal too
-    return "–" if value is None else "".join(each if each.isprintable() else "?" for each in str(value))
 
 
 def _data_uri(pixels: NDArray[np.uint8], side: int) -> str:

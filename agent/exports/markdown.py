@@ -47,16 +47,34 @@ def _numbers(report: InspectionReport) -> str:
 
 
 def _finding(report: InspectionReport, finding: FindingInfo) -> list[str]:
-    x0, y0, x1, y1 = finding.box
     claims = [claim for claim in report.claims if claim.id in finding.claims]
     return [
         f"### {plain(finding.title)} ({finding.severity})",
         "",
-        f"Pixels {x0},{y0} to {x1},{y1}; peak {finding.score:.2f}.",
+        f"{_place(report, finding)}; peak {finding.score:.2f}.",
         "",
         *[f"- {_MARKS[claim.status]} {plain(claim.text)} ({claim.status})" for claim in claims],
         "",
     ]
+
+
+def _place(report: InspectionReport, finding: FindingInfo) -> str:
+    """In pixels of a picture, or in the own terms of another asset."""
+    modality = next((shown.modality for shown in report.inputs if shown.id == finding.asset), "image")
+    if modality == "image":
+        x0, y0, x1, y1 = finding.box
+        return f"Pixels {x0},{y0} to {x1},{y1}"
+    said = [f"{name.replace('_', ' ')} {plainly(value)}" for name, value in finding.native.items() if value is not None]
+    return plain(f"{modality.replace('_', ' ').capitalize()} {finding.asset}: {'; '.join(said)}")
+
+
+def plainly(value: object) -> str:
+    """A plain value of any kind in one line of printable letters."""
+    if isinstance(value, float):
+        return f"{value:.5g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(plainly, value))
+    return "–" if value is None else "".join(each if each.isprintable() else "?" for each in str(value))
 
 
 def _footer(report: InspectionReport) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from agent import InspectionReport, Inspector, Settings
 from agent.cli import main
-from agent.exports import html_page
+from agent.exports import html_page, markdown_text
 from agent.simulated.bench_runs import EVENT, write_run
 from evals.simulated import write_plate, write_plates
 from knowledge import AssetError, FittedPartError, NormalityRule, Product, ProductError
@@ -185,3 +185,10 @@ def test_learning_says_what_an_inspection_of_such_parts_can_keep(tmp_path) -> No
         inspector.enroll(
             runs.model_copy(update={"modality": ("time_series", "depth")}), [write_run(tmp_path / "one.csv", 1)]
         )
+
+
+def test_the_text_of_a_report_speaks_in_the_terms_of_the_asset(motors, files) -> None:
+    text = markdown_text(Inspector(Settings(home=motors)).inspect([files["scratched"], files["spike"]], "motor"))
+    assert "Pixels " in text
+    assert "Time series a2: first " in text
+    assert "channels current" in text
