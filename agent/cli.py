@@ -288,7 +288,7 @@ def _inspect_one(
             "model": inspector.settings.model,
             **options,
         }
-        names = ", ".join(clean_name(path.name) for path in part)
+        names = [clean_name(path.name) for path in part]
         return rejected_report(request, names, str(error)), folder, EXIT_INPUT
     try:
         return report, inspector.write(report, folder / report.inspection_id), EXIT_CODES[report.verdict]

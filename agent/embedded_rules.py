@@ -53,7 +53,7 @@ def propose_steps(briefing: Briefing) -> list[dict[str, str]]:
 
 def _first_look(asset: str) -> list[dict[str, str]]:
     return [
-        _step("render_asset", asset, "see the part and whether the picture can be judged"),
+        _step("render_asset", asset, "see the part and whether it can be judged"),
         _step("localize_anomalies", asset, "find where it is unlike normal parts, and how surely"),
         _step("retrieve_knowledge", asset, "know what normal means here"),
     ]

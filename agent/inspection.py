@@ -74,7 +74,7 @@ class Inspector:
         limits = Limits(max_bytes=self.settings.max_bytes, max_pixels=self.settings.max_pixels)
         self.products = LearnedProducts(self._home, limits)
         named = functools.cache(lambda: chat_model(self.settings.model, self.settings.base_url))
-        native = NativeInstruments(self.store)
+        native = NativeInstruments(self.store, limits)
         self.workshop = Workshop(self.store, self.products, planner or named(), reasoner or named(), limits, native)
         remote = is_remote(self.workshop.reasoner)
         self.instruments = Instruments(
@@ -238,7 +238,7 @@ async def checkpointer(path: Path) -> AsyncIterator[AsyncSqliteSaver]:
 
 
 def _another_file(request: InspectionRequest, begun: dict[str, Any]) -> bool:
-    """True when the path now holds another picture than the one that the thread has read."""
+    """True when the path now holds another file than the one that the thread has read."""
     read = [value["sha256"] for value in begun.get("inputs", ())]
     paths = [Path(path) for path in request.inputs]
     if not read or not all(path.is_file() for path in paths):

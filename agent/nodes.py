@@ -97,6 +97,7 @@ async def intake(workshop: Workshop, state: State) -> Update:
             load_asset, Path(path), learned.product, workshop.limits, asset_id=f"a{number}"
         )
         workshop.store.put(loaded.content, "bin")
+        workshop.native.remember(loaded, learned.product)
         inputs.append(loaded.asset.model_dump(mode="json"))
     return {
         "status": "running",
@@ -145,7 +146,7 @@ async def act(workshop: Workshop, state: State) -> Update:
     """Call the tools of the next stage, as far as the budget goes."""
     steps = [PlannedStep.model_validate(step) for step in state["plan"]]
     batch = next_steps(steps)
-    budget = InspectionRequest.model_validate(state["request"]).budget
+    budget = InspectionRequest.model_validate(state["request"]).allowance
     left = budget.steps - int(state["usage"].get("steps", 0))
     stopped = _stop_reason(state) or ("" if len(batch) <= left else f"the budget of {budget.steps} steps is spent")
     runnable = () if _stop_reason(state) else batch[: max(left, 0)]
@@ -215,7 +216,8 @@ async def judge(workshop: Workshop, state: State) -> Update:
     rules = [rule.id for kind in dict.fromkeys(modalities.values()) for rule in rules_for(product, kind)]
     missing = [kind for kind in product.modality if kind not in modalities.values()]
     evidence = EvidenceLog.read(state["evidence"])
-    decision = decide(evidence, state["alpha"], state["stopped"], rules, modalities, missing)
+    due = {asset: [rule.id for rule in rules_for(product, kind)] for asset, kind in modalities.items()}
+    decision = decide(evidence, state["alpha"], state["stopped"], rules, modalities, missing, due)
     value = decision.model_dump(mode="json")
     return {"decision": value, "events": [_event("verdict", **value)]}
 
@@ -319,7 +321,7 @@ def _ask_planner(planner: BaseChatModel, state: State, known: list[PlannedStep])
 
 
 def _planner_briefing(state: State, known: list[PlannedStep], log: EvidenceLog) -> dict[str, Any]:
-    budget = InspectionRequest.model_validate(state["request"]).budget
+    budget = InspectionRequest.model_validate(state["request"]).allowance
     return {
         "question": "plan",
         "assets": [{"id": value["id"], "modality": value["modality"]} for value in state["inputs"]],
@@ -345,7 +347,7 @@ def _cost(use: ModelUse, state: State) -> dict[str, float]:
 def _stop_reason(state: State) -> str:
     if state.get("stopped"):
         return state["stopped"]
-    budget = InspectionRequest.model_validate(state["request"]).budget
+    budget = InspectionRequest.model_validate(state["request"]).allowance
     return Usage.model_validate(state["usage"]).spent(budget)
 
 

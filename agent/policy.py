@@ -32,16 +32,18 @@ def decide(
     rules: Collection[str] = (),
     modalities: Mapping[str, str] | None = None,
     missing: Collection[str] = (),
+    due: Mapping[str, Collection[str]] | None = None,
 ) -> Decision:
     """Apply the policy to all evidence of an inspection.
 
     `rules` are the ids of those that the product has for what was given, `modalities` says what each asset is, and
-    `missing` are those by which the product is inspected and of which nothing was given.
+    `missing` are those by which the product is inspected and of which nothing was given; `due` are the ids of the rules
+    that must have been checked on each asset.
     """
     localized = [_Seen(shown.view.partition(".")[0], modalities or {}, shown) for _, shown in log.of(Localized)]
     against = _against(log, localized)
     absent = [f"No {kind.replace('_', ' ')} of the part was given, by which it is inspected too." for kind in missing]
-    doubts = [*_unfinished(log, localized, stopped, rules, modalities or {})]
+    doubts = [*_unfinished(log, localized, stopped, rules, modalities or {}), *_unchecked(log, due or {})]
     doubts += [] if against else [*absent, *_objections(log)]
     if doubts:
         verdict: Verdict = "review"
@@ -123,6 +125,15 @@ def _unfinished(
         doubts.append("The rules were not checked.")
     if len(log.of(Assessed)) < max(1, len(modalities)):
         doubts.append("No reasoner judged the part." if len(modalities) < 2 else "No reasoner judged all of the part.")
+    return doubts
+
+
+def _unchecked(log: EvidenceLog, due: Mapping[str, Collection[str]]) -> list[str]:
+    """Rules that nobody checked on an asset that they are about."""
+    doubts = []
+    for asset, rules in due.items():
+        checked = {result.id for _, shown in log.about(asset).of(RulesChecked) for result in shown.results}
+        doubts += [f"Rule {rule} was not checked on asset {asset}." for rule in rules if rule not in checked]
     return doubts
 
 

@@ -13,10 +13,10 @@ there are, and how many steps are left. Answer with the next steps: a tool, the 
 """
 
 TOOL_PURPOSES = {
-    "render_asset": "asset -> its views, and whether the picture can be judged",
+    "render_asset": "asset -> its views, and whether it can be judged",
     "localize_anomalies": "asset -> anomaly map, calibrated p-value, regions over threshold",
     "retrieve_knowledge": "asset -> most similar normal references, rules that apply",
-    "measure_region": "region -> area, length, contrast, place",
+    "measure_region": "region -> its size, place and deviation in numbers",
     "examine_region": "region -> enlarged crops",
     "compare_with_reference": "region -> the same place on a normal part",
     "check_rules": "asset -> each measurable rule: passed or violated",

@@ -36,6 +36,7 @@ from tools import (
     Localized,
     Region,
     RenderedView,
+    RuleChecked,
     RulesChecked,
     ViewsShown,
     as_values,
@@ -236,13 +237,13 @@ def _named_by_signature(product: Product, values: dict[str, float], part: dict[s
 
 
 def _rules(log: EvidenceLog, product: Product, given: Collection[str]) -> tuple[RuleInfo, ...]:
-    checked = {result.id: (id_, result) for id_, shown in log.of(RulesChecked) for result in shown.results}
+    checked = _worst_of_each(log)
     return tuple(
         RuleInfo(
             id=rule.id,
             text=rule.text,
             result=checked[rule.id][1].result if rule.id in checked else "not_checked",
-            evidence=(checked[rule.id][0],) if rule.id in checked else (),
+            evidence=tuple(id_ for id_, shown in log.of(RulesChecked) if any(r.id == rule.id for r in shown.results)),
             reason="; ".join(
                 [
                     checked[rule.id][1].reason if rule.id in checked else _unreached(rule, product, given),
@@ -252,6 +253,13 @@ def _rules(log: EvidenceLog, product: Product, given: Collection[str]) -> tuple[
         )
         for rule in product.rules
     )
+
+
+def _worst_of_each(log: EvidenceLog) -> dict[str, tuple[str, RuleChecked]]:
+    """Rule id -> evidence and result: of several assets that it was checked on, the worst."""
+    order = ("violated", "not_checked", "passed")
+    found = [(id_, result) for id_, shown in log.of(RulesChecked) for result in shown.results]
+    return {result.id: (id_, result) for id_, result in sorted(found, key=lambda each: -order.index(each[1].result))}
 
 
 def _unreached(rule: NormalityRule, product: Product, given: Collection[str]) -> str:

@@ -43,7 +43,8 @@ class ViewInfo(Record):
 
 class InputInfo(Record):
     id: str
-    modality: Modality
+    modality: Modality | None
+    """Null for a file that could not be read."""
     name: str
     sha256: str
     width: int = 0
@@ -65,7 +66,8 @@ class InputInfo(Record):
 
 class DecisionInfo(Record):
     score: float | None
-    """Highest value of the anomaly map, in robust standard deviations of normal patches."""
+    """Highest anomaly value, comparable over parts of a product: of pictures and scans in robust standard deviations of
+    normal patches, points or pixels, of recordings on a scale that counts far deviations by their logarithm."""
     p_value: float | None
     """Conformal probability of such a score on a normal part; of several assets the lowest, times their number."""
     alpha: float | None
@@ -224,14 +226,17 @@ def canonical(report: InspectionReport) -> bytes:
     return json.dumps(values, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def rejected_report(request: Mapping[str, Any], name: str, reason: str) -> InspectionReport:
+def rejected_report(request: Mapping[str, Any], names: Sequence[str], reason: str) -> InspectionReport:
     """The record of a part that could not be inspected at all: not knowing is a verdict, never a gap in a count."""
     return InspectionReport(
         inspection_id=request["inspection_id"],
         created_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         request=dict(request),
         product=ProductInfo(name=request["product"], version=""),
-        inputs=(InputInfo(id="a1", modality="image", name=name, sha256=""),),
+        inputs=tuple(
+            InputInfo(id=f"a{number}", modality=None, name=name, sha256="")
+            for number, name in enumerate(names, start=1)
+        ),
         verdict="review",
         decision=DecisionInfo(score=None, p_value=None, alpha=request.get("alpha"), threshold=None, reasons=(reason,)),
         usage=UsageInfo(steps=0, model_calls=0, tokens=0, cost=0.0, seconds=0.0),

@@ -15,8 +15,9 @@ class Budget(Frozen):
     """What an inspection may cost; whatever is spent first ends it with `review`."""
 
     steps: Annotated[int, Field(ge=1)] = 40
-    """Tool calls."""
+    """Tool calls, for each asset of the part."""
     model_calls: Annotated[int, Field(ge=1)] = 12
+    """For each asset of the part."""
     tokens: Annotated[int, Field(ge=1)] = 200_000
     cost: Annotated[float, Field(ge=0)] = 1.0
     """US dollars, by `price`; the embedded model costs nothing."""
@@ -42,6 +43,12 @@ class InspectionRequest(Frozen):
     budget: Budget = Budget()
     interrupt: bool = False
     """Ask a person when the verdict is `review`."""
+
+    @property
+    def allowance(self) -> Budget:
+        """The budget of this part: its steps and model calls are for each asset."""
+        assets, budget = len(self.inputs), self.budget
+        return budget.model_copy(update={"steps": budget.steps * assets, "model_calls": budget.model_calls * assets})
 
     @property
     def thread(self) -> str:

@@ -1,4 +1,4 @@
-"""Claims against evidence: code looks again at the pixels, the map and the rules.
+"""Claims against evidence: code looks again at the pixels, points or samples, the map and the rules.
 
 A claim is `supported` when a fresh measurement agrees, `refuted` when it disagrees, `unverified` when code cannot tell.
 """
@@ -84,6 +84,7 @@ class ClaimVerifier:
         self._native = native
         self._modalities = modalities or {}
         self._measured: dict[str, dict[str, float]] = {}
+        self._units: dict[str, dict[str, str]] = {}
         self._checks: dict[str, Callable[[ClaimDraft], _Result]] = {
             "presence": self._presence,
             "count": self._count,
@@ -161,6 +162,8 @@ class ClaimVerifier:
         region = self._log.region(draft.subject)
         if region.members:
             mask = self._shown(region)
+            if not mask.any():
+                raise ToolFailure(f"region {region.id} is hidden on every view")
             share = float(mask.mean())
         else:
             share = self._measure(draft.subject)["area_share"]
@@ -191,6 +194,8 @@ class ClaimVerifier:
         name = next((name for name in (f"{draft.attribute}_s", draft.attribute) if name in values), "")
         if draft.number is None or not name or draft.attribute not in ("start", "end", "duration"):
             return _Result("unverified", f"{draft.attribute!r} is no time of {draft.subject} that code knows")
+        if self._units[region.id][name] != "s":
+            return _Result("unverified", "the recording has no times: its samples are counted, not timed")
         # Half a sample: an event at 38 that is said to be at 40 is refuted wherever there is a sample between them.
         near = abs(draft.number - values[name]) <= max(self._again.instant(region) / 2, _ROUNDING)
         return _decided(near, f"on the samples, {draft.attribute} is {values[name]:.4f} s")
@@ -199,18 +204,23 @@ class ClaimVerifier:
         rule = next((rule for rule in self._product.rules if rule.id == draft.subject), None)
         if rule is None:
             return _Result("refuted", f"there is no rule {draft.subject!r}")
-        result = self._checked_again(rule)
+        result = self._checked_again(rule, draft)
         if draft.word not in ("kept", "violated"):
             return _Result("unverified", f"{draft.word!r} is neither kept nor violated")
         if result.result == "not_checked":
             return _Result("unverified", result.reason)
         return _decided((draft.word == "kept") == (result.result == "passed"), f"checked again: {result.result}")
 
-    def _checked_again(self, rule: NormalityRule) -> RuleResult:
-        """On the asset that the rule is about."""
+    def _checked_again(self, rule: NormalityRule, draft: ClaimDraft) -> RuleResult:
+        """On the asset that the rule is about; of several, on the one whose evidence is cited."""
         modality = rule.modality or self._product.modality[0]
-        asset = next((id_ for id_, kind in self._modalities.items() if kind == modality), None)
-        log = self._log.about(asset) if asset else self._log
+        assets = [id_ for id_, kind in self._modalities.items() if kind == modality]
+        if len(assets) > 1:
+            cited = {record.id for record in self._log.records} & set(draft.evidence)
+            assets = [id_ for id_ in assets if cited & {record.id for record in self._log.about(id_).records}]
+            if len(assets) != 1:
+                raise ToolFailure("it cites no evidence of one asset alone, so that it is not known which is spoken of")
+        log = self._log.about(assets[0]) if assets else self._log
         localized = [shown for _, shown in log.of(Localized)]
         if not localized or any(shown.region_count > len(shown.regions) for shown in localized):
             raise ToolFailure("not all regions of the part are known, so the rule cannot be checked again")
@@ -229,7 +239,9 @@ class ClaimVerifier:
 
     def _measure(self, region_id: str) -> dict[str, float]:
         if region_id not in self._measured:
-            self._measured[region_id] = as_values(self._fresh(self._log.region(region_id)))
+            fresh = self._fresh(self._log.region(region_id))
+            self._measured[region_id] = as_values(fresh)
+            self._units[region_id] = {each.name: each.unit for each in fresh}
         return self._measured[region_id]
 
     def _fresh(self, region: Region) -> tuple[Measurement, ...]:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from knowledge import RequestError
+
 Benchmark = Literal["geometry", "recordings", "videos"]
 
 _FOLDERS: dict[str, Benchmark] = {
@@ -12,6 +14,9 @@ _FOLDERS: dict[str, Benchmark] = {
     "timeseries": "recordings",
     "video": "videos",
 }
+
+_SIMULATED = {"video": ("conveyor",)}
+"""Sets that are made when they are asked for."""
 
 PEERS: dict[Benchmark, tuple[str, ...]] = {
     "geometry": ("fpfh",),
@@ -29,13 +34,30 @@ class Wanted(NamedTuple):
 
 
 def benchmarks_of(source: str, sets: Sequence[str]) -> tuple[Wanted, ...]:
-    """What `DIR/depth`, or a `DIR` that holds such folders, is for; nothing for sets of pictures."""
+    """What `DIR/depth`, or a `DIR` that holds such folders, is for; nothing for sets of pictures.
+
+    Raises `RequestError` for a set that is in none of the folders.
+    """
     folder = Path(source).absolute()
     if folder.name in _FOLDERS and folder.is_dir():
-        named = sets or _children(folder)
-        return (Wanted(_FOLDERS[folder.name], folder.parent, tuple(named)),)
-    held = [name for name in _FOLDERS if (folder / name).is_dir()]
-    return tuple(Wanted(benchmark, folder, tuple(sets)) for benchmark in dict.fromkeys(_FOLDERS[name] for name in held))
+        root, held = folder.parent, [folder.name]
+    else:
+        root, held = folder, [name for name in _FOLDERS if (folder / name).is_dir()]
+    inside = {name: [*_children(root / name), *_SIMULATED.get(name, ())] for name in held}
+    if held and (strangers := [each for each in sets if not any(_is_in(each, name, inside[name]) for name in held)]):
+        known = ", ".join(each for name in held for each in inside[name])
+        raise RequestError(f"{source}: there is no set {strangers[0]!r}; known are {known}")
+    found = []
+    for benchmark in dict.fromkeys(_FOLDERS[name] for name in held):
+        names = [name for name in held if _FOLDERS[name] == benchmark]
+        wanted = [each for name in names for each in sets or _children(root / name) if _is_in(each, name, inside[name])]
+        if wanted:
+            found.append(Wanted(benchmark, root, tuple(dict.fromkeys(wanted))))
+    return tuple(found)
+
+
+def _is_in(name: str, folder: str, sets: Sequence[str]) -> bool:
+    return name in sets or name.removeprefix(f"{folder}/") in sets
 
 
 def _children(folder: Path) -> list[str]:

@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from knowledge import Modality, Product
-from tools import kit_of, load_fitted, save_fitted
+from tools import Limits, kit_of, load_fitted, save_fitted
 
 T = TypeVar("T")
 Floats = NDArray[np.float64]
@@ -144,7 +144,7 @@ def _learn(folder: Path, modality: Modality, sizes: Sizes) -> float:
     folder.mkdir()
     paths = _WRITERS[modality](folder, sizes)
     kit, product = kit_of(modality), _product(modality)
-    parts = [lambda path=path: kit.read(path.read_bytes(), path.name, product) for path in paths]
+    parts = [lambda path=path: kit.read(path.read_bytes(), path.name, product, Limits()) for path in paths]
     start = time.perf_counter()
     localizer = kit.fit(parts)
     seconds = time.perf_counter() - start
@@ -181,7 +181,7 @@ def _localize(folder: Path, modality: Modality) -> Cost:
 
 def _read(folder: Path, modality: Modality) -> Any:
     path = next(folder.glob(f"{modality}.*"))
-    return kit_of(modality).read(path.read_bytes(), path.name, _product(modality))
+    return kit_of(modality).read(path.read_bytes(), path.name, _product(modality), Limits())
 
 
 def _product(modality: Modality) -> Product:

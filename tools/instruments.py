@@ -53,6 +53,9 @@ _BLANK_CONTRAST = 0.012
 
 _CACHED_LOCALIZATIONS = 16
 
+_LISTED = 6
+"""Items of a list that are told; the record holds them all."""
+
 
 class InspectionState(TypedDict):
     """What the instruments read of an inspection: plain values."""
@@ -96,7 +99,7 @@ class Instruments:
         self._products = products
         self._reasoner = reasoner
         self._remote = remote
-        self.native = native or NativeInstruments(store)
+        self.native = native or NativeInstruments(store, self._limits)
         self._localizations: OrderedDict[tuple[str, str, str], Localization] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -180,7 +183,7 @@ class Instruments:
         return _retrieved(KnowledgeFound(view=view.id, references=references, rules=rules))
 
     def measure_region(self, region: str, state: InspectionState) -> Outcome:
-        """Measure a region: area, length, contrast against its surroundings, place."""
+        """Measure a region on the asset's own data: its size, place, and how far it deviates."""
         log = EvidenceLog.read(state["evidence"])
         measured = self._measure(self._learned(state), log, log.region(region), state)
         values = as_values(measured)
@@ -232,8 +235,8 @@ class Instruments:
             asset, learned = asset_of(view.asset_id, state), self._learned(state)
             compared = self.native.compare(asset, learned, log, known, nearest.id)
             return {
-                "summary": f"Region {region} beside the same place on reference {nearest.id}: it peaks at "
-                f"{compared.difference:.1f} standard deviations of normal parts",
+                "summary": f"Region {region} beside the same place on reference {nearest.id}: its anomaly value "
+                f"peaks at {compared.difference:.1f}",
                 "shown": compared,
                 "artifacts": (compared.crop, compared.reference_crop),
             }
@@ -301,11 +304,12 @@ class Instruments:
         }
 
     def _render_native(self, asset: Asset, state: InspectionState) -> Outcome:
-        shown = self.native.render(asset, self._learned(state))
-        facts = ", ".join(f"{name} {value}" for name, value in asset.facts.items())
+        shown, unseen = self.native.render(asset, self._learned(state)), _unseen(asset)
+        facts = ", ".join(f"{name} {_short(value)}" for name, value in asset.facts.items())
         return {
-            "summary": f"Asset {asset.id} ({asset.modality}) rendered to {len(shown.views)} view(s): {facts}.",
-            "shown": shown,
+            "summary": f"Asset {asset.id} ({asset.modality}) rendered to {len(shown.views)} view(s): {facts}. "
+            + " ".join(unseen),
+            "shown": shown.model_copy(update={"unsuitable": unseen}),
             "artifacts": tuple(view.image for view in shown.views),
         }
 
@@ -418,7 +422,8 @@ def _short(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(_short(each) for each in value) + "]"
+        more = f" and {len(value) - _LISTED} more" if len(value) > _LISTED else ""
+        return "[" + ", ".join(_short(each) for each in value[:_LISTED]) + more + "]"
     return str(value)
 
 

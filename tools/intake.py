@@ -31,7 +31,7 @@ def load_asset(path: Path, product: Product, limits: Limits | None = None, *, as
     if modality == "image":
         loaded = decode_image(content, path.name, limits, asset_id=asset_id, window=window_of(product))
         return LoadedAsset(loaded.asset, content, loaded.pixels)
-    native = kit_of(modality).read(content, clean_name(path.name), product)
+    native = kit_of(modality).read(content, clean_name(path.name), product, limits)
     asset = Asset(
         id=asset_id,
         modality=modality,

@@ -120,9 +120,7 @@ class LearnedProducts:
             file for file in _distinct([self._file(path, product) for path in held_out]) if file.sha256 not in known
         ]
         if not files:
-            raise ProductError(
-                f"{product.name}: there are no files of normal parts to learn from; give at least one"
-            )
+            raise ProductError(f"{product.name}: there are no files of normal parts to learn from; give at least one")
         if missing := [modality for modality in product.modality if modality not in _modalities(files)]:
             raise ProductError(
                 f"{product.name}: its parts are inspected by {missing[0]} too, and no {missing[0]} of a normal part was given; "

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from knowledge import Modality, Product, ToolFailure
+from tools.assets import Limits
 from tools.fitted import Fitted
 from tools.measuring import Measurement
 from tools.native import NativeLocalizer, Rendering, Values
@@ -28,7 +29,7 @@ class Kit:
     modality: Modality
     fits: Callable[[bytes, str], bool]
     """Whether a file with this content and name could be one of these; cheap, and never decodes it."""
-    read: Callable[[bytes, str, Product], Any]
+    read: Callable[[bytes, str, Product, Limits], Any]
     """Raises `AssetError`."""
     render: Callable[[Any, NativeLocalizer | None], tuple[Rendering, ...]]
     """Main view first; turned as its references are where a localiser is given."""
@@ -53,9 +54,14 @@ def _depth() -> Kit:
     from tools.geometry.height_map import looks_like_height_map, measure_part, read_height_map
     from tools.rendering.depth import render_closer, render_depth, style_of
 
-    def read(content: bytes, name: str, product: Product) -> Any:
+    def read(content: bytes, name: str, product: Product, limits: Limits) -> Any:
         return read_height_map(
-            content, name, per_count=product.height_per_count, pixel_size=product.pixel_size, unit=product.unit
+            content,
+            name,
+            per_count=product.height_per_count,
+            pixel_size=product.pixel_size,
+            unit=product.unit,
+            limits=limits,
         )
 
     def render(native: Any, localizer: Any) -> tuple[Rendering, ...]:
@@ -86,7 +92,7 @@ def _point_cloud() -> Kit:
     from tools.geometry.point_cloud_localizer import PointCloudLocalizer, fit_point_clouds
     from tools.rendering.point_cloud import render_closer, render_point_cloud
 
-    def read(content: bytes, name: str, product: Product) -> Any:
+    def read(content: bytes, name: str, product: Product, limits: Limits) -> Any:
         return read_point_cloud(content, name, unit=product.unit)
 
     def render(native: Any, localizer: Any) -> tuple[Rendering, ...]:
@@ -116,7 +122,7 @@ def _time_series() -> Kit:
     from tools.rendering.time_series import render_closer, render_recording
     from tools.signals import RecordingLocalizer, fit_recording, looks_like_recording, measure_part, read_recording
 
-    def read(content: bytes, name: str, product: Product) -> Any:
+    def read(content: bytes, name: str, product: Product, limits: Limits) -> Any:
         return read_recording(content, name, rate=product.sample_rate, ignore=product.ignored_columns)
 
     def render(native: Any, localizer: Any) -> tuple[Rendering, ...]:
@@ -142,7 +148,7 @@ def _video() -> Kit:
     from tools.motion import VideoLocalizer, fit_video, looks_like_video, measure_part, read_video
     from tools.rendering.video import render_closer, render_video
 
-    def read(content: bytes, name: str, product: Product) -> Any:
+    def read(content: bytes, name: str, product: Product, limits: Limits) -> Any:
         return read_video(content, name)
 
     def render(native: Any, localizer: Any) -> tuple[Rendering, ...]:

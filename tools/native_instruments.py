@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from knowledge import Modality, Product, StoreError, ToolFailure, rules_for
 from tools.artifacts import ArtifactStore
-from tools.assets import Asset
+from tools.assets import Asset, Limits
 from tools.evidence import Compared, EvidenceLog, Examined, KnowledgeFound, Localized, SimilarReference, ViewsShown
-from tools.intake import load_asset
+from tools.intake import LoadedAsset, load_asset
 from tools.learned import LearnedProduct
 from tools.learned_native import LearnedNative, embedding_of
 from tools.localization import heat_overlay
@@ -34,9 +34,11 @@ T = TypeVar("T")
 class NativeInstruments:
     """Over one store; every method is of one asset, and what it computes is kept for the next."""
 
-    def __init__(self, store: ArtifactStore) -> None:
+    def __init__(self, store: ArtifactStore, limits: Limits | None = None) -> None:
         self._store = store
+        self._limits = limits or Limits()
         self._natives = _Cache(_CACHED)
+        self._references = _Cache(_CACHED)
         self._localizations = _Cache(_CACHED)
         self._reference_views = _Cache(_CACHED_VIEWS)
 
@@ -127,7 +129,7 @@ class NativeInstruments:
             region=region.id,
             reference=reference,
             difference=region.peak,
-            unit="sigma",
+            unit="anomaly value",
             crop=self._store.put_image(_of_kind(closer, "enlarged").pixels),
             reference_crop=self._store.put_image(_of_kind(closer, "reference").pixels),
             section=next((self._store.put_image(each.pixels) for each in closer if each.kind == "section"), ""),
@@ -138,9 +140,15 @@ class NativeInstruments:
         kit = kit_of(asset.modality)
 
         def read() -> Any:
-            return kit.read(self._store.get(f"{asset.sha256}.bin"), asset.name, product)
+            return kit.read(self._store.get(f"{asset.sha256}.bin"), asset.name, product, self._limits)
 
         return self._natives.get((asset.sha256, asset.modality, product), read)
+
+    def remember(self, loaded: LoadedAsset, product: Product) -> None:
+        """Keep what has just been read, so that it is not read again."""
+        asset = loaded.asset
+        if asset.modality != "image":
+            self._natives.get((asset.sha256, asset.modality, product), lambda: loaded.native)
 
     def _localization(self, asset: Asset, known: LearnedNative, native: Any) -> NativeLocalization:
         return self._localizations.get(
@@ -217,7 +225,9 @@ class NativeInstruments:
     def _reference(self, learned: LearnedProduct, modality: Modality, path: str) -> Any:
         product = learned.product.model_copy(update={"modality": (modality,)})
         file = learned.folder / path
-        return self._natives.get((str(file), modality, product), lambda: load_asset(file, product).native)
+        return self._references.get(
+            (str(file), modality, product), lambda: load_asset(file, product, self._limits).native
+        )
 
     def _main_view(self, learned: LearnedProduct, modality: Modality, path: str) -> NDArray[np.uint8]:
         known = learned.native(modality)

@@ -57,7 +57,7 @@ def html_page(report: InspectionReport, store: ArtifactStore) -> str:
         .render(
             report=report,
             parts=[_part(report, index, store) for index in range(len(report.inputs))],
-            findings=[(finding, _pictures(finding, store), _claims(report, finding)) for finding in report.findings],
+            findings=[_shown_finding(report, finding, store) for finding in report.findings],
             other_claims=[claim for claim in report.claims if not any(claim.id in f.claims for f in report.findings)],
             references=[(reference, _stored(reference.image, store, 360)) for reference in report.references],
             longest=max((record.seconds for record in report.evidence), default=0.0) or 1.0,
@@ -140,8 +140,23 @@ def _view(report: InspectionReport, shown: InputInfo, number: int, store: Artifa
     )
 
 
-def _pictures(finding: FindingInfo, store: ArtifactStore) -> list[Picture]:
-    titles, side = (_TITLES, 420) if "enhanced" in finding.images else (_NATIVE_TITLES, 900)
+class ShownFinding(NamedTuple):
+    """A finding with what belongs to it."""
+
+    finding: FindingInfo
+    pictures: list[Picture]
+    claims: list[object]
+    native: bool
+    """Whether its asset is no picture, so that its box is of a view."""
+
+
+def _shown_finding(report: InspectionReport, finding: FindingInfo, store: ArtifactStore) -> ShownFinding:
+    native = any(shown.id == finding.asset and shown.modality != "image" for shown in report.inputs)
+    return ShownFinding(finding, _pictures(finding, store, native=native), _claims(report, finding), native)
+
+
+def _pictures(finding: FindingInfo, store: ArtifactStore, *, native: bool) -> list[Picture]:
+    titles, side = (_NATIVE_TITLES, 900) if native else (_TITLES, 420)
     return [
         Picture(title, _stored(finding.images[key], store, side))
         for key, title in titles.items()

@@ -65,7 +65,8 @@ def _place(report: InspectionReport, finding: FindingInfo) -> str:
         x0, y0, x1, y1 = finding.box
         return f"Pixels {x0},{y0} to {x1},{y1}"
     said = [f"{name.replace('_', ' ')} {plainly(value)}" for name, value in finding.native.items() if value is not None]
-    return plain(f"{modality.replace('_', ' ').capitalize()} {finding.asset}: {'; '.join(said)}")
+    kind = (modality or "file").replace("_", " ").capitalize()
+    return plain(f"{kind} {finding.asset}: {'; '.join(said)}")
 
 
 def plainly(value: object) -> str:

@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from agent import InspectionReport, Inspector, Settings
 from agent.cli import main
@@ -192,3 +194,25 @@ def test_the_text_of_a_report_speaks_in_the_terms_of_the_asset(motors, files) ->
     assert "Pixels " in text
     assert "Time series a2: first " in text
     assert "channels current" in text
+
+
+def test_a_planner_that_leaves_a_rule_unchecked_on_one_asset_gets_no_normal(motors, files, scripted) -> None:
+    tools = ["render_asset", "localize_anomalies", "retrieve_knowledge", "reason_about_anomaly"]
+    steps = [{"tool": tool, "target": asset, "purpose": "p"} for tool in tools for asset in ("a1", "a2")]
+    steps.append({"tool": "check_rules", "target": "a1", "purpose": "p"})
+    planner = scripted({"steps": steps}, {"steps": []})
+    report = Inspector(Settings(home=motors), planner=planner).inspect([files["plate"], files["run"]], "motor")
+    assert report.verdict == "review"
+    assert "Rule M-2 was not checked on asset a2." in report.decision.reasons
+
+
+def test_of_two_assets_of_one_modality_the_worst_result_stands_and_claims_are_checked_on_their_own(
+    motors, tmp_path
+) -> None:
+    bright = write_plate(tmp_path / "bright.png", 310)
+    dark = tmp_path / "dark.png"
+    Image.fromarray((np.asarray(Image.open(bright)) // 6).astype(np.uint8)).save(dark)
+    report = Inspector(Settings(home=motors)).inspect([dark, bright], "motor")
+    assert {rule.id: rule.result for rule in report.rules}["M-1"] == "violated"
+    said = {(claim.text, claim.status) for claim in report.claims if claim.kind == "rule"}
+    assert said == {("Rule M-1 is violated.", "supported"), ("Rule M-1 is kept.", "supported")}

@@ -113,7 +113,7 @@ def test_taking_the_canonical_part_leaves_the_report_whole() -> None:
 
 
 def test_a_part_that_could_not_be_inspected_is_for_review_and_says_why() -> None:
-    rejected = rejected_report(REQUEST, "part.png", "part.png: is empty (0 bytes)")
+    rejected = rejected_report(REQUEST, ["part.png"], "part.png: is empty (0 bytes)")
     assert rejected.verdict == "review"
     assert rejected.decision.reasons == ("part.png: is empty (0 bytes)",)
     assert (rejected.decision.score, rejected.decision.p_value, rejected.decision.alpha) == (None, None, 0.05)

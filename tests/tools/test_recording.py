@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from knowledge import AssetError
 from tools.signals import Recording, looks_like_recording, measure_part, read_recording
-from tools.signals.recording import plain_name
+from tools.signals.recording import plain_name, plain_names
 
 TABLE = b"time;Current [A];Flow\n2020-03-09 10:14:33;1,5;2\n2020-03-09 10:14:34;1,75;4\n2020-03-09 10:14:36;2;6\n"
 
@@ -94,3 +94,8 @@ def test_real_recordings(shared_data: Path) -> None:
     assert np.isfinite(recording.values).all()
     assert looks_like_recording(content, path.name)
     assert recording.stamp(0) == "2020-03-09T10:14:33"
+
+
+def test_channels_that_differ_in_a_bracketed_number_alone_keep_apart() -> None:
+    assert plain_names(["Temp (1)", "Temp (2)", "Current [A]"]) == ("temp_1", "temp_2", "current")
+    assert plain_names(["Flow [l]", "Flow [m3]"]) == ("flow_1", "flow_2")

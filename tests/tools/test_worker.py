@@ -121,3 +121,18 @@ def test_threads_take_turns(worker, decoders) -> None:
     for thread in threads:
         thread.join()
     assert found == {size: size for size in range(1, 9)}
+
+
+def test_an_answer_that_nobody_waited_for_is_not_taken_for_the_next(worker, decoders, monkeypatch) -> None:
+    import tools.decoding.worker as module
+
+    worker.decode(decoders.count, b"1", "a")
+    with monkeypatch.context() as patch:
+
+        def interrupted(pipe):
+            raise KeyboardInterrupt
+
+        patch.setattr(module, "_read", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            worker.decode(decoders.count, b"12345", "b")
+    assert worker.decode(decoders.count, b"12", "c").about["n"] == 2

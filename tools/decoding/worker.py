@@ -72,6 +72,11 @@ class Worker:
                 raise AssetError(
                     f"{shown}: could not be decoded within {limit}; export it again, or a smaller piece of it"
                 ) from error
+            except AssetError:
+                raise
+            except BaseException:
+                self._end()  # its answer may still be in the pipe, and must not be taken for that to the next file
+                raise
             finally:
                 timer.cancel()
 

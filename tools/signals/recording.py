@@ -1,6 +1,7 @@
 """A sensor recording as data: values of channels over time, and the whole of it in numbers."""
 
 import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -15,7 +16,8 @@ from tools.measuring import Measurement
 _DECODE_SECONDS = 60.0
 _SNIFFED = 65_536
 _MOST_MEASURED = 64
-_UNIT = re.compile(r"[\[(]([^\])]{1,20})[\])]\s*$")
+_UNIT = re.compile(r"[\[(](?![\d.]*[\])])([^\])]{1,20})[\])]\s*$")
+"""A number in brackets is no unit."""
 
 
 class Recording(NamedTuple):
@@ -158,12 +160,19 @@ def measure_part(recording: Recording) -> tuple[Measurement, ...]:
     ]
     if recording.timed:
         measured.append(Measurement(name="rate", value=1 / recording.step, unit="Hz"))
+    names = plain_names(recording.channels)
     for channel in range(min(len(recording.channels), _MOST_MEASURED)):
         column = recording.values[:, channel]
-        own, name = recording.unit(channel), plain_name(recording.channels[channel])
+        own, name = recording.unit(channel), names[channel]
         for what, of in (("mean", np.nanmean), ("min", np.nanmin), ("max", np.nanmax), ("deviation", np.nanstd)):
             measured.append(Measurement(name=f"{name}_{what}", value=float(of(column)), unit=own))
     return tuple(measured)
+
+
+def plain_names(channels: Sequence[str]) -> tuple[str, ...]:
+    """`plain_name` of each; of those that would share one, each has its number behind it."""
+    plain = [plain_name(channel) for channel in channels]
+    return tuple(f"{name}_{number}" if plain.count(name) > 1 else name for number, name in enumerate(plain, start=1))
 
 
 def plain_name(channel: str) -> str:

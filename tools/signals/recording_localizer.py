@@ -18,7 +18,7 @@ from tools.signals.detector import Floats
 from tools.signals.ensemble import Ensemble, Fold, fit_ensemble
 from tools.signals.intervals import Interval, intervals_over
 from tools.signals.pinpoint import Pinpointer, fit_pinpointer
-from tools.signals.recording import Recording, plain_name
+from tools.signals.recording import Recording, plain_names
 
 Part = Callable[[], Recording]
 Progress = Callable[[str, int, int], None]
@@ -348,7 +348,7 @@ class RecordingLocalizer:
         return []
 
     def _deviations(self, values: Floats, channel: int, unit: str) -> list[Measurement]:
-        name = plain_name(self.channels[channel])
+        name = plain_names(self.channels)[channel]
         apart = values - self._scale.median[channel]
         furthest = float(apart[np.argmax(np.abs(apart))])
         measured = [
