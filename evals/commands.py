@@ -52,12 +52,12 @@ def bench(
     from evals.few_shot import parse_shots, run_few_shot
     from evals.modality_folders import benchmarks_of
     from evals.tables import protocol_line, tables_of
-    from tools import LocalizerSettings, parse_looks
+    from tools import DEFAULT_BACKBONE, LocalizerSettings, parse_looks
 
     wanted, rivals = ([name for name in given.split(",") if name] for given in (sets, peers))
     if others := benchmarks_of(source, wanted):
-        if shots or ablate:
-            raise RequestError("--shots and --ablate are for pictures")
+        if shots or ablate or weights or looks or prompts != "shipped" or backbone != DEFAULT_BACKBONE:
+            raise RequestError("--shots, --ablate, --backbone, --weights, --looks and --prompts are for pictures")
         _bench_others(others, rivals, seed, as_json=as_json)
         return
     settings = LocalizerSettings(
