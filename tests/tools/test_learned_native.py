@@ -8,6 +8,7 @@ import pytest
 from agent.simulated.flanges import write_flange
 from evals.simulated import write_plates
 from knowledge import AssetError, FittedPartError, Product
+from tools.assets import Limits
 from tools.learned import LearnedProducts
 from tools.learned_native import embedding_of
 from tools.localization import LocalizerSettings
@@ -45,7 +46,7 @@ def test_a_product_of_height_maps_comes_back_from_disk_as_it_was(learned, maps) 
     assert again.modalities == ("depth",)
     assert again.localizer is None
     assert again.native("depth").tensors_sha256 == known.tensors_sha256
-    part = again.native("depth").kit.read(maps[0].read_bytes(), "a.png", FLANGE)
+    part = again.native("depth").kit.read(maps[0].read_bytes(), "a.png", FLANGE, Limits())
     ours, theirs = (each.localizer.localize(part) for each in (known, again.native("depth")))
     assert np.array_equal(ours.values, theirs.values)
     assert known.localizer.calibration.count == 4
@@ -63,7 +64,7 @@ def test_what_was_not_learned_is_named(learned) -> None:
 def test_the_nearest_reference_of_a_reference_is_itself(learned, maps) -> None:
     known = learned.get("flange")
     native = known.native("depth")
-    view = native.kit.render(native.kit.read(maps[2].read_bytes(), "a.png", FLANGE), native.localizer)[0]
+    view = native.kit.render(native.kit.read(maps[2].read_bytes(), "a.png", FLANGE, Limits()), native.localizer)[0]
     match = known.native_references["depth"].search(embedding_of(view.pixels), 1)[0]
     assert match.similarity == pytest.approx(1, abs=1e-5)
     assert (known.folder / match.item.path).read_bytes() == maps[2].read_bytes()
