@@ -209,6 +209,7 @@ def fit_plane(heights: Heights) -> Plane:
         root = np.sqrt(weights)
         solution = np.linalg.lstsq(design * root[:, None], z * root, rcond=None)[0]
         residual = z - design @ solution
-        spread = 1.4826 * float(np.median(np.abs(residual))) or float(residual.std()) or 1.0
+        # Not below what single precision rounds off, where weights would follow the rounding alone.
+        spread = max(1.4826 * float(np.median(np.abs(residual))), 1e-6 * float(np.abs(z).max()), 1e-12)
         weights = np.clip(1 - (residual / (_TUKEY * spread)) ** 2, 0, None) ** 2
     return Plane(*(float(value) for value in solution))
