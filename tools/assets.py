@@ -34,7 +34,7 @@ MEDIA_TYPES = {
     "BMP": "image/bmp",
 }
 
-_DECODER_ERRORS = (
+DECODER_ERRORS = (
     *(OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, ZeroDivisionError, OverflowError),
     *(EOFError, MemoryError, RuntimeError, AttributeError, struct.error),
 )
@@ -210,7 +210,7 @@ def _decode(content: bytes, kind: str, limits: Limits, shown: str) -> _Decoded:
     except Image.DecompressionBombError as error:
         limit = min(limits.max_pixels, 2 * (Image.MAX_IMAGE_PIXELS or limits.max_pixels))
         raise AssetError(f"{shown}: has more than the limit of {limit} pixels; scale it down") from error
-    except _DECODER_ERRORS as error:
+    except DECODER_ERRORS as error:
         reason = re.sub(r"<[^<>]* at 0x[0-9a-f]+>", "the file", " ".join(str(error).split()))[:120]
         raise AssetError(
             f"{shown}: the {kind} data is damaged or of a kind that is not read ({reason or type(error).__name__}); "

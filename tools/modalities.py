@@ -102,7 +102,7 @@ def _point_cloud() -> Kit:
 
     def closer(native: Any, values: Values, members: Members, reference: Any, localizer: Any) -> tuple[Rendering, ...]:
         # The same place is only there on a reference that lies as this part does.
-        lying_alike = None if reference is None else localizer.reference_of(native)
+        lying_alike = None if reference is None else localizer.beside(native, reference)
         return render_closer(native, values, members, lying_alike)
 
     return Kit(

@@ -156,7 +156,10 @@ def test_held_out_parts_calibrate() -> None:
 
 def test_one_reference_promises_nothing_but_finds_a_dent() -> None:
     localizer = fit_height_map([functools.partial(plate, 0)])
-    assert localizer.calibration.scores.tolist() == [0.0]
+    assert localizer.calibration.count == 0, "nothing was held out, so there is no score to calibrate on"
+    assert not localizer.calibration.promise(0.5).kept
+    again = HeightLocalizer.of_fitted(Fitted(localizer.tensors(), localizer.about(), ""))
+    assert again.calibration.count == 0
     assert localizer.localize(plate(1, dent)).score > 2 * localizer.localize(plate(2)).score
 
 

@@ -93,7 +93,9 @@ def test_findings_are_in_the_frame_of_the_file_whatever_the_pose(localizer: Poin
     found = localizer.localize(native)
     place = localizer.places(native, found.values, max(localizer.calibration.scores))[0]
     assert np.linalg.norm(np.array(place.native["centroid"]) - (turn @ middle + [100, -50, 20])) < 1
-    reference = localizer.reference_of(native)
+    another = part(60)()
+    reference = localizer.beside(native, another)
+    assert len(reference.points) == len(another.points), "it is the reference that was named, and no other"
     assert np.linalg.norm(reference.points.mean(0) - native.points.mean(0)) < 1.5
 
 

@@ -307,7 +307,7 @@ def fit_height_map(
     normal = _normal(maps, small, laid, common, factor)
     localizer = HeightLocalizer(reference, patches, 1.0, normal, ConformalCalibration([], "cross"))
     scores = _scores_in_turn(localizer, deviations, small)
-    localizer.calibration = ConformalCalibration(scores or [0.0] * len(maps), "cross")
+    localizer.calibration = ConformalCalibration(scores, "cross")
     if held_out:
         found = []
         for done, part in enumerate(held_out):

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from knowledge import AssetError, ToolFailure
-from tools.assets import Limits, clean_name
+from tools.assets import DECODER_ERRORS, Limits, clean_name
 from tools.decoding.height_maps import decode_height_map, is_deep_png, is_height_dtype, kind_of
 from tools.decoding.npy import npy_header
 from tools.decoding.worker import decode_in_worker
@@ -83,7 +83,7 @@ def looks_like_height_map(content: bytes, name: str = "") -> bool:
         return is_deep_png(content)
     try:
         return _looks_like_tiff(content) if kind == "TIFF" else kind == "NPY" and _looks_like_npy(content)
-    except Exception:  # a damaged header is no height map, whatever a reader makes of it
+    except DECODER_ERRORS:  # a damaged header is no height map
         return False
 
 

@@ -163,11 +163,10 @@ class PointCloudLocalizer:
         scaled[:3, :3] /= self.typical.radius
         return np.asarray(scaled @ self._compare(native).registration.pose)
 
-    def reference_of(self, native: PointCloud) -> PointCloud:
-        """The first normal part, brought to where this part lies in its file: for views beside each other."""
-        chosen = np.flatnonzero(self._surface.part == 0)
-        pose = inverse(self._compare(native).registration.pose)
-        points = moved(self._surface.target.points[chosen], pose)
+    def beside(self, native: PointCloud, reference: PointCloud) -> PointCloud:
+        """The points of a reference, brought to where this part lies in its file: for views beside each other."""
+        pose = inverse(self._compare(native).registration.pose) @ self._compare(reference).registration.pose
+        points = moved(reference.points, pose)
         return PointCloud(
             points, np.arange(len(points)), native.unit, ("a normal reference, registered",), "reference", len(points)
         )

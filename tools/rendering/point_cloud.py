@@ -227,7 +227,7 @@ def render_closer(
     """The place of `members` seen along its normal, with a scale bar, ringed; the same place on a normal reference.
 
     And a cut through the place: the part over the reference. `reference` lies where the part lies, as
-    `PointCloudLocalizer.reference_of` gives it; its pictures show no element of the part.
+    `PointCloudLocalizer.beside` gives it; its pictures show no element of the part.
     """
     look = _look_at(cloud, members)
     pixels, index = _close_up(cloud, look)
