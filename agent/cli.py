@@ -166,6 +166,15 @@ def inspect(
     product: ProductName,
     model: Annotated[str | None, typer.Option(help="embedded, openai:<model> or google_genai:<model>.")] = None,
     base_url: Annotated[str | None, typer.Option(help="Address of an OpenAI-compatible server.")] = None,
+    second: Annotated[
+        str | None, typer.Option(help="A second reasoner; openai:<model>@<address> has its own server.")
+    ] = None,
+    fallback: Annotated[
+        list[str] | None, typer.Option(help="Who is asked where the model gives no answer; may be repeated.")
+    ] = None,
+    without: Annotated[
+        list[str] | None, typer.Option(help="Leave out of what reasoners are told: task, context, rules or references.")
+    ] = None,
     alpha: Alpha = None,
     out: ReportFolder = None,
     thread: Annotated[str, typer.Option(help="Go on with this inspection where it was broken off.")] = "",
@@ -180,7 +189,9 @@ def inspect(
     parts = [paths] if together else [[path] for path in paths]
     if thread and len(parts) > 1:
         raise typer.BadParameter("one thread holds one inspection; give one path with --thread, or --together")
-    inspector = _inspector(model=model, base_url=base_url)
+    inspector = _inspector(
+        model=model, base_url=base_url, second_reasoner=second, fallback=fallback, conditions=_without(without)
+    )
     folder = out or inspector.settings.home / "reports"
     worst = 0
     with progress_bars(quiet=len(parts) == 1) as progress:
@@ -300,6 +311,15 @@ def _inspect_one(
 def _summary(report: "InspectionReport", page: Path) -> dict[str, Any]:
     finding = report.findings[0].title if report.findings else None
     return {"verdict": report.verdict, "p_value": report.decision.p_value, "finding": finding, "page": str(page)}
+
+
+def _without(left_out: list[str] | None) -> tuple[str, ...] | None:
+    from agent.request import CONDITIONS
+
+    strangers = set(left_out or ()) - set(CONDITIONS)
+    if strangers:
+        raise typer.BadParameter(f"there is no condition {min(strangers)!r}; expected {', '.join(CONDITIONS)}")
+    return tuple(name for name in CONDITIONS if name not in left_out) if left_out else None
 
 
 def _inspector(**given: Any) -> "Inspector":

@@ -1,7 +1,6 @@
 """Inspector: inspect parts from a program, in plain or in asynchronous code."""
 
 import asyncio
-import functools
 import hashlib
 import sqlite3
 from collections.abc import AsyncIterator, Coroutine, Sequence
@@ -20,12 +19,12 @@ from pydantic import ValidationError
 
 from agent.exports import html_page, markdown_text
 from agent.graph import build_graph
-from agent.models import chat_model, is_remote
 from agent.nodes import Review, Workshop
 from agent.policy import Decision
 from agent.record import build_report
 from agent.report import InspectionReport
 from agent.request import InspectionRequest, new_request
+from agent.roles import Chosen, roles_of
 from agent.settings import Settings, read_settings
 from agent.state import State
 from agent.trajectory import trajectory_lines
@@ -47,6 +46,19 @@ Result = TypeVar("Result")
 REVIVED_TYPES = (("langchain_core.messages.ai", "AIMessage"), ("langchain_core.messages.tool", "ToolMessage"))
 """The only types besides plain values that may come back out of a checkpoint."""
 
+_ASKED = (
+    "model",
+    "base_url",
+    "planner",
+    "reasoner",
+    "second_reasoner",
+    "fallback",
+    "conditions",
+    "price",
+    "budget",
+)
+"""Settings that an inspection depends on, and that its record names."""
+
 _RECURSION_LIMIT = 200
 """Super-steps of LangGraph; far beyond what the budget lets through, so that the budget is what stops a loop."""
 
@@ -54,7 +66,8 @@ _RECURSION_LIMIT = 200
 class Inspector:
     """Inspects parts and keeps what it has learned under one home.
 
-    Models are made from their names in the settings; `planner` and `reasoner` take any LangChain chat model instead.
+    Models are made from their names in the settings; `planner`, `reasoner` and `second_reasoner` take any LangChain chat
+    model instead.
     """
 
     def __init__(
@@ -63,6 +76,7 @@ class Inspector:
         *,
         planner: BaseChatModel | None = None,
         reasoner: BaseChatModel | None = None,
+        second_reasoner: BaseChatModel | None = None,
         **options: Any,
     ) -> None:
         """`options` are fields of `Settings`, as in `Inspector(model="embedded", home=...)`."""
@@ -73,13 +87,10 @@ class Inspector:
         self.store = ArtifactStore(self._home / "artifacts")
         limits = Limits(max_bytes=self.settings.max_bytes, max_pixels=self.settings.max_pixels)
         self.products = LearnedProducts(self._home, limits)
-        named = functools.cache(lambda: chat_model(self.settings.model, self.settings.base_url))
         native = NativeInstruments(self.store, limits)
-        self.workshop = Workshop(self.store, self.products, planner or named(), reasoner or named(), limits, native)
-        remote = is_remote(self.workshop.reasoner)
-        self.instruments = Instruments(
-            self.store, self.products, self.workshop.reasoner, remote=remote, limits=limits, native=native
-        )
+        roles = roles_of(self.settings, Chosen(planner, reasoner, second_reasoner))
+        self.workshop = Workshop(self.store, self.products, roles, limits, native)
+        self.instruments = Instruments(self.store, self.products, roles.reasoners, limits=limits, native=native)
 
     def enroll(
         self,
@@ -135,10 +146,7 @@ class Inspector:
             alpha=alpha,
             interrupt=interrupt,
             thread_id=thread_id,
-            model=self.settings.model,
-            base_url=self.settings.base_url,
-            price=self.settings.price,
-            budget=self.settings.budget,
+            **{name: getattr(self.settings, name) for name in _ASKED},
         )
         return await self.arun(request)
 

@@ -8,25 +8,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
-from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage, ToolMessage
 from langgraph.types import interrupt
 from pydantic import Field
 
 from agent import prompts
-from agent.embedded_model import EMBEDDED_VERSION, EmbeddedModel
-from agent.models import is_remote
+from agent.costs import cost_of_calls
+from agent.embedded_model import EMBEDDED_VERSION
+from agent.model_options import EMBEDDED
 from agent.plan import InspectionPlan, PlannedStep, StepStatus, next_steps, validate_plan, with_status
 from agent.policy import Decision, Verdict, decide
 from agent.record import build_report
 from agent.request import InspectionRequest
+from agent.roles import Roles
 from agent.state import State, Usage
-from agent.verification import ClaimVerifier
+from agent.verification import ClaimVerifier, Verified
 from knowledge import Frozen, Modality, rules_for
 from tools import (
     REASONER_PROMPT_VERSION,
     ArtifactStore,
-    Assessed,
     Asset,
     Evidence,
     EvidenceLog,
@@ -34,12 +34,16 @@ from tools import (
     LearnedProduct,
     LearnedProducts,
     Limits,
-    ModelUse,
+    Member,
+    ModelCall,
     NativeInstruments,
     NativeRecheck,
     NoAnswer,
+    Reply,
+    Role,
     ask,
     briefing_text,
+    in_turn,
     load_asset,
 )
 
@@ -61,8 +65,7 @@ class Workshop:
 
     store: ArtifactStore
     products: LearnedProducts
-    planner: BaseChatModel
-    reasoner: BaseChatModel
+    roles: Roles
     limits: Limits
     native: NativeInstruments
 
@@ -104,16 +107,17 @@ async def intake(workshop: Workshop, state: State) -> Update:
         "product": request.product,
         "product_version": learned.version,
         "alpha": request.alpha or learned.product.alpha,
+        "conditions": list(request.conditions),
         "inputs": inputs,
         "plan": [],
         "rounds": 0,
         "evidence": [],
         "stopped": "",
         "claims": [],
-        "sent": [],
+        "calls": [],
         "models": [
-            _model("planner", workshop.planner, f"prompt {prompts.PLANNER_PROMPT_VERSION}"),
-            _model("reasoner", workshop.reasoner, f"prompt {REASONER_PROMPT_VERSION}"),
+            _model("planner", workshop.roles.planner.members[0].name, prompts.PLANNER_PROMPT_VERSION),
+            *(_model(role.name, role.members[0].name, REASONER_PROMPT_VERSION) for role in workshop.roles.reasoners),
             *_localizers(learned, [value["modality"] for value in inputs]),
         ],
         "events": [_event("intake", inputs=[value["sha256"] for value in inputs], product_version=learned.version)],
@@ -128,14 +132,14 @@ async def plan(workshop: Workshop, state: State) -> Update:
     if stopped:
         return {"stopped": stopped}
     known = [PlannedStep.model_validate(step) for step in state["plan"]]
-    planned = await asyncio.to_thread(_ask_planner, workshop.planner, state, known)
-    steps, use = planned.steps, planned.use
+    planned = await asyncio.to_thread(_ask_planner, workshop.roles.planner, state, known)
+    steps = planned.steps
     return {
-        "models": planned.models,
-        "sent": planned.sent,
+        "models": _with_model(state["models"], "planner", planned.model, prompts.PLANNER_PROMPT_VERSION),
+        "calls": [*state["calls"], *(call.model_dump(mode="json") for call in planned.calls)],
         "plan": [step.model_dump(mode="json") for step in (*known, *steps)],
         "rounds": state["rounds"] + 1,
-        "usage": _cost(use, state),
+        "usage": _usage(planned.calls, state),
         "events": [
             _event("plan", steps=[step.model_dump(mode="json") for step in steps], complaints=list(planned.complaints)),
         ],
@@ -168,7 +172,8 @@ async def observe(workshop: Workshop, state: State) -> Update:
     """Take the tools' answers into the evidence."""
     answers = _latest_answers(state["messages"])
     evidence = list(state["evidence"])
-    use = ModelUse()
+    calls: list[ModelCall] = []
+    models = state["models"]
     changes: dict[str, tuple[StepStatus, str]] = {}
     events = []
     longest = 0.0  # the tools of one batch run together
@@ -181,16 +186,19 @@ async def observe(workshop: Workshop, state: State) -> Update:
         failed = isinstance(record.shown, Failed)
         changes[answer.tool_call_id] = ("failed" if failed else "done", record.summary if failed else "")
         evidence.append(record.model_dump(mode="json"))
-        use = use.add(ModelUse(record.model_calls, record.tokens))
+        calls += record.calls
+        for _, judged in EvidenceLog([record]).judged():
+            models = _with_model(models, judged.role, judged.model, REASONER_PROMPT_VERSION)
         longest = max(longest, record.seconds)
         events.append(_event("tool_result", step=answer.tool_call_id, evidence=record.id, summary=record.summary))
     steps = [PlannedStep.model_validate(step) for step in state["plan"]]
     return {
         "evidence": evidence,
+        "models": models,
         "plan": with_status(steps, changes),
         # The evidence now holds what the messages carried: state keeps it once.
         "messages": [answer.model_copy(update={"artifact": None}) for answer in answers],
-        "usage": {"steps": len(answers), "seconds": longest, **_cost(use, state)},
+        "usage": {"steps": len(answers), "seconds": longest, **_usage(calls, state)},
         "events": events,
     }
 
@@ -202,9 +210,9 @@ async def verify(workshop: Workshop, state: State) -> Update:
     assets = [Asset.model_validate(value) for value in state["inputs"]]
     recheck = NativeRecheck(workshop.native, learned, assets, log)
     verifier = ClaimVerifier(log, workshop.store, learned.product, recheck, _modalities(state))
-    drafts = [(shown.model, draft) for _, shown in log.of(Assessed) for draft in shown.assessment.claims]
+    drafts = [(judged.source, draft) for _, judged in log.judged() for draft in judged.assessment.claims]
     claims = await asyncio.to_thread(
-        lambda: [verifier.verify(draft, f"c{number}", model) for number, (model, draft) in enumerate(drafts, start=1)]
+        lambda: [verifier.verify(draft, f"c{number}", source) for number, (source, draft) in enumerate(drafts, start=1)]
     )
     values = [claim.model_dump(mode="json") for claim in claims]
     return {"claims": values, "events": [_event("claim", claim=value) for value in values]}
@@ -217,7 +225,11 @@ async def judge(workshop: Workshop, state: State) -> Update:
     missing = [kind for kind in product.modality if kind not in modalities.values()]
     evidence = EvidenceLog.read(state["evidence"])
     due = {asset: [rule.id for rule in rules_for(product, kind)] for asset, kind in modalities.items()}
-    decision = decide(evidence, state["alpha"], state["stopped"], rules, modalities, missing, due)
+    claims = [Verified.model_validate(value) for value in state["claims"]]
+    refused = [f"{step['tool']}: {step['note']}" for step in state["plan"] if step["status"] == "refused"]
+    decision = decide(
+        evidence, state["alpha"], state["stopped"], rules, modalities, missing, due, claims=claims, refused=refused
+    )
     value = decision.model_dump(mode="json")
     return {"decision": value, "events": [_event("verdict", **value)]}
 
@@ -278,46 +290,42 @@ def _localizers(learned: LearnedProduct, modalities: Sequence[Modality]) -> list
 
 
 class _Planned(NamedTuple):
-    """What asking for a plan gave, cost and sent."""
+    """What asking for a plan gave."""
 
     steps: tuple[PlannedStep, ...]
-    use: ModelUse
+    calls: tuple[ModelCall, ...]
     complaints: tuple[str, ...]
-    models: list[dict[str, str]]
-    """The inspection's models, with the embedded planner where it had to stand in."""
-    sent: list[dict[str, Any]]
+    model: str
+    """Who planned."""
 
 
-def _ask_planner(planner: BaseChatModel, state: State, known: list[PlannedStep]) -> _Planned:
-    """Ask the planner, tell it once what is wrong with its steps, and then let the embedded model plan."""
+def _ask_planner(planner: Role, state: State, known: list[PlannedStep]) -> _Planned:
+    """Ask the planner, tell it once what is wrong with its steps, and then ask who stands in for it."""
     log = EvidenceLog.read(state["evidence"])
     assets = [value["id"] for value in state["inputs"]]
     text = briefing_text(_planner_briefing(state, known, log))
     messages: list[AnyMessage] = [SystemMessage(prompts.PLANNER), HumanMessage(text)]
-    conversation, models, sent = list(messages), list(state["models"]), list(state["sent"])
-    use = ModelUse()
     complaints: list[str] = []
-    asked = [planner, planner]
-    while True:
-        model = asked.pop(0) if asked else EmbeddedModel()
-        try:
-            reply = ask(model, conversation, InspectionPlan)
+    steps: tuple[PlannedStep, ...] = ()
+
+    def plan_with(member: Member) -> Reply:
+        nonlocal steps
+        conversation = list(messages)
+        calls: tuple[ModelCall, ...] = ()
+        for _ in range(2):
+            reply = ask(member, conversation, InspectionPlan)
+            calls += reply.calls
             steps, wrong = validate_plan(InspectionPlan.model_validate(reply.value), known, assets, log.regions())
-            cost = reply.use
-        except NoAnswer as failure:
-            asked.clear()
-            steps, wrong, cost = (), (str(failure),), failure.use
-        use = use.add(cost)
-        complaints += wrong
-        if is_remote(model):
-            sent.append({"to": model.get_name(), "artifacts": [], "bytes": len(text) * cost.model_calls})
-        if not wrong:
-            stand_in = _model("planner", model, "")
-            known_models = [value for value in models if value["id"] == stand_in["id"] and value["role"] == "planner"]
-            return _Planned(steps, use, tuple(complaints), models + ([] if known_models else [stand_in]), sent)
-        if not is_remote(model):
+            if not wrong:
+                return reply._replace(calls=calls)
+            complaints.extend(wrong)
+            conversation = [*messages, HumanMessage(f"These steps cannot be run: {'; '.join(wrong)}. Plan again.")]
+        if member.name == EMBEDDED:
             raise AssertionError(f"the embedded planner proposed steps that cannot be run: {complaints}")
-        conversation = [*messages, HumanMessage(f"These steps cannot be run: {'; '.join(wrong)}. Plan again.")]
+        raise NoAnswer(f"the model {member.name} planned steps that cannot be run", calls)
+
+    reply = in_turn(planner, plan_with)
+    return _Planned(steps, reply.calls, (*complaints, *reply.passed_over), reply.model)
 
 
 def _planner_briefing(state: State, known: list[PlannedStep], log: EvidenceLog) -> dict[str, Any]:
@@ -339,9 +347,9 @@ def _planner_briefing(state: State, known: list[PlannedStep], log: EvidenceLog) 
     }
 
 
-def _cost(use: ModelUse, state: State) -> dict[str, float]:
-    price = InspectionRequest.model_validate(state["request"]).price or 0.0
-    return {**use._asdict(), "cost": use.tokens * price / 1e6}
+def _usage(calls: Sequence[ModelCall], state: State) -> dict[str, float]:
+    cost = cost_of_calls(calls, InspectionRequest.model_validate(state["request"]).price)
+    return {"model_calls": len(calls), "tokens": sum(call.tokens for call in calls), "cost": cost.known}
 
 
 def _stop_reason(state: State) -> str:
@@ -360,12 +368,15 @@ def _latest_answers(messages: list[AnyMessage]) -> list[ToolMessage]:
     return sorted(answers, key=lambda answer: order[answer.tool_call_id])
 
 
-def _model(role: str, model: BaseChatModel, version: str) -> dict[str, str]:
-    return {
-        "role": role,
-        "id": model.get_name(),
-        "version": version if is_remote(model) else f"rules {EMBEDDED_VERSION}",
-    }
+def _model(role: str, name: str, prompt: str) -> dict[str, str]:
+    version = f"rules {EMBEDDED_VERSION}" if name == EMBEDDED else f"prompt {prompt}"
+    return {"role": role, "id": name, "version": version}
+
+
+def _with_model(models: list[dict[str, str]], role: str, name: str, prompt: str) -> list[dict[str, str]]:
+    """The inspection's models with one that stood in, where it is not among them yet."""
+    model = _model(role, name, prompt)
+    return models if model in models else [*models, model]
 
 
 def _event(kind: str, **payload: Any) -> dict[str, Any]:

@@ -3,18 +3,16 @@
 from collections.abc import Collection, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from knowledge import Frozen
-from tools import REGION_TOOLS, STAGES
+from tools import REGION_TOOLS, STAGES, Answer
 
 StepStatus = Literal["planned", "running", "done", "failed", "refused", "skipped"]
 
 
-class ProposedStep(BaseModel):
+class ProposedStep(Answer):
     """One tool call that the planner wants."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     tool: str
     target: str
@@ -22,10 +20,8 @@ class ProposedStep(BaseModel):
     purpose: Annotated[str, Field(max_length=300)]
 
 
-class InspectionPlan(BaseModel):
+class InspectionPlan(Answer):
     """The next steps of an inspection, in any order; an empty list says that enough is known."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     steps: tuple[ProposedStep, ...]
 

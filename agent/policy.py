@@ -3,11 +3,14 @@
 - Whatever could not be done, read or trusted makes `review`, with the reason; never `normal`.
 - A calibrated p-value at or below alpha, or a rule that a measurement shows violated, makes `anomalous`.
 - A reasoner can turn `normal` into `review`; it can never turn `anomalous` into `normal`.
+- A claim that code refuted drives nothing: an objection of which nothing else is left is noted, and no more.
 """
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Literal, NamedTuple
 
+from agent.model_options import EMBEDDED
+from agent.verification import Verified
 from knowledge import Frozen
 from tools import Assessed, EvidenceLog, Failed, Localized, RuleChecked, RulesChecked, ViewsShown
 
@@ -33,25 +36,40 @@ def decide(
     modalities: Mapping[str, str] | None = None,
     missing: Collection[str] = (),
     due: Mapping[str, Collection[str]] | None = None,
+    *,
+    claims: Sequence[Verified] = (),
+    refused: Sequence[str] = (),
 ) -> Decision:
     """Apply the policy to all evidence of an inspection.
 
     `rules` are the ids of those that the product has for what was given, `modalities` says what each asset is, and
     `missing` are those by which the product is inspected and of which nothing was given; `due` are the ids of the rules
-    that must have been checked on each asset.
+    that must have been checked on each asset. `claims` are the reasoners', as code found them, and `refused` the steps
+    that no instrument took.
     """
     localized = [_Seen(shown.view.partition(".")[0], modalities or {}, shown) for _, shown in log.of(Localized)]
     against = _against(log, localized)
     absent = [f"No {kind.replace('_', ' ')} of the part was given, by which it is inspected too." for kind in missing]
     doubts = [*_unfinished(log, localized, stopped, rules, modalities or {}), *_unchecked(log, due or {})]
-    doubts += [] if against else [*absent, *_objections(log)]
+    doubts += [f"A step of the plan was refused: {step}." for step in refused]
+    stand_ins, unfounded = _stand_ins(log), _unfounded(log, claims)
+    doubts += [] if against else [*absent, *stand_ins, *_objections(log, unfounded)]
     if doubts:
         verdict: Verdict = "review"
         reasons = (*dict.fromkeys(doubts), *against)
     elif against:
-        verdict, reasons = "anomalous", (*against, *_unmoved(localized), *absent, *_dissent(log, localized))
+        verdict, reasons = (
+            "anomalous",
+            (
+                *against,
+                *_unmoved(localized),
+                *absent,
+                *stand_ins,
+                *_dissent(log, localized),
+            ),
+        )
     else:
-        verdict, reasons = "normal", _in_favour(log, localized)
+        verdict, reasons = "normal", (*_in_favour(log, localized), *unfounded.values())
     worst = min((seen.shown for seen in localized), key=lambda shown: (shown.p_value, -shown.score), default=None)
     return Decision(
         verdict=verdict,
@@ -137,19 +155,46 @@ def _unchecked(log: EvidenceLog, due: Mapping[str, Collection[str]]) -> list[str
     return doubts
 
 
-def _objections(log: EvidenceLog) -> list[str]:
-    """What a reasoner has against a part that the instruments call normal; what code measured it cannot overrule."""
+def _stand_ins(log: EvidenceLog) -> list[str]:
+    """Reasoners that gave no answer: rules over measurements did not look at the part, whatever they say of it."""
+    found = [
+        f"The {judged.role} gave no usable answer, so {judged.model} judged in its place: {'; '.join(judged.passed_over)}."
+        for _, judged in log.judged()
+        if judged.passed_over and judged.model == EMBEDDED
+    ]
+    found += [f"No usable answer from {reason}." for _, shown in log.of(Assessed) for reason in shown.unanswered]
+    return list(dict.fromkeys(found))
+
+
+def _unfounded(log: EvidenceLog, claims: Sequence[Verified]) -> dict[tuple[str, str], str]:
+    """Answers that find the part anomalous on claims of which code refuted every one, with words for each."""
+    words = {}
+    for record, judged in log.judged():
+        texts = {draft.text for draft in judged.assessment.claims}
+        own = [claim for claim in claims if claim.source == judged.source and claim.text in texts]
+        if judged.assessment.opinion == "anomalous" and own and all(claim.status == "refuted" for claim in own):
+            words[record.id, judged.source] = (
+                f"The {judged.role} ({judged.model}) finds the part anomalous, and code refuted every one of the "
+                f"{len(own)} claim(s) that it rests on: {judged.assessment.explanation}"
+            )
+    return words
+
+
+def _objections(log: EvidenceLog, unfounded: Collection[tuple[str, str]]) -> list[str]:
+    """What reasoners have against a part that the instruments call normal; what code measured they cannot overrule."""
     measured = {rule.id for rule in _rules(log) if rule.result == "passed"}
     objections = []
-    for _, shown in log.of(Assessed):
-        who, assessment = f"The reasoner ({shown.model})", shown.assessment
-        if assessment.opinion != "normal":
-            objections.append(f"{who} finds the part {assessment.opinion}: {assessment.explanation}")
-        objections += [f"{who} names a finding: {finding.title}." for finding in assessment.findings]
+    for record, judged in log.judged():
+        who, assessment = f"The {judged.role} ({judged.model})", judged.assessment
+        founded = (record.id, judged.source) not in unfounded
+        if founded:
+            if assessment.opinion != "normal":
+                objections.append(f"{who} finds the part {assessment.opinion}: {assessment.explanation}")
+            objections += [f"{who} names a finding: {finding.title}." for finding in assessment.findings]
         objections += [
             f"{who} claims that rule {claim.subject} is violated: {claim.text}"
             for claim in assessment.claims
-            if claim.kind == "rule" and claim.word == "violated" and claim.subject not in measured
+            if founded and claim.kind == "rule" and claim.word == "violated" and claim.subject not in measured
         ]
         objections += [
             f"{who} answers no to rule {answer.rule}: {answer.reason}"
@@ -163,12 +208,10 @@ def _dissent(log: EvidenceLog, localized: Sequence[_Seen]) -> list[str]:
     """A reasoner that does not see what the instruments found is heard, and overrules nothing."""
     unsuspected = {seen.asset for seen in localized if not seen.anomalous}
     return [
-        f"The reasoner ({record.shown.model}) finds the part {record.shown.assessment.opinion}, which clears nothing: "
-        f"{record.shown.assessment.explanation}"
-        for record in log.records
-        if isinstance(record.shown, Assessed)
-        and record.shown.assessment.opinion != "anomalous"
-        and record.arguments.get("asset") not in unsuspected
+        f"The {judged.role} ({judged.model}) finds the part {judged.assessment.opinion}, which clears nothing: "
+        f"{judged.assessment.explanation}"
+        for record, judged in log.judged()
+        if judged.assessment.opinion != "anomalous" and record.arguments.get("asset") not in unsuspected
     ]
 
 

@@ -3,8 +3,10 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from agent.costs import cost_of_calls
 from agent.policy import Decision
 from agent.report import (
+    AnswerInfo,
     ClaimInfo,
     DecisionInfo,
     EvidenceInfo,
@@ -25,15 +27,17 @@ from agent.report import (
 )
 from agent.state import Usage
 from agent.verification import Verified
-from knowledge import DefectType, NormalityRule, Product, Severity, name_defect
+from knowledge import DefectType, NormalityRule, Product, Severity, name_defect, question_for
 from tools import (
     Assessed,
     Compared,
     EvidenceLog,
     Examined,
     FindingDraft,
+    Judged,
     KnowledgeFound,
     Localized,
+    ModelCall,
     Region,
     RenderedView,
     RuleChecked,
@@ -80,27 +84,11 @@ def build_report(state: Mapping[str, Any], product: Product) -> InspectionReport
         ),
         plan=tuple(StepInfo(**{key: step[key] for key in StepInfo.model_fields}) for step in state["plan"]),
         models=tuple(ModelInfo.model_validate(value) for value in state["models"]),
-        usage=_usage(state),
+        usage=_usage(state, log),
         not_checked=_not_checked(state, log, rules, product),
-        sent_to=tuple(
-            SentInfo(
-                to=record.sent_to,
-                artifacts=record.sent,
-                bytes=record.sent_bytes,
-            )
-            for record in log.records
-            if record.sent_to
-        )
-        + tuple(SentInfo.model_validate(value) for value in state.get("sent", ())),
-        opinions=tuple(
-            OpinionInfo(
-                model=shown.model,
-                opinion=shown.assessment.opinion,
-                explanation=shown.assessment.explanation,
-                prompt_version=shown.prompt_version,
-            )
-            for _, shown in log.of(Assessed)
-        ),
+        sent_to=tuple(_sent(purpose, call) for purpose, call in _calls(state, log) if call.remote),
+        opinions=_opinions(log),
+        reasoners_agree=_reasoners_agree(log),
         maps={
             view: heat
             for _, shown in log.of(Localized)
@@ -110,11 +98,58 @@ def build_report(state: Mapping[str, Any], product: Product) -> InspectionReport
     return InspectionReport.model_validate(round_numbers(report.model_dump(mode="json")))
 
 
-def _usage(state: Mapping[str, Any]) -> UsageInfo:
+def _calls(state: Mapping[str, Any], log: EvidenceLog) -> list[tuple[str, ModelCall]]:
+    """Every question that was put to a model, with what for."""
+    planned = [("plan", ModelCall.model_validate(value)) for value in state.get("calls", ())]
+    return planned + [(record.tool, call) for record in log.records for call in record.calls]
+
+
+def _sent(purpose: str, call: ModelCall) -> SentInfo:
+    return SentInfo(
+        to=call.model + (f" at {call.address}" if call.address else ""),
+        purpose=purpose,
+        **call.model_dump(include=set(SentInfo.model_fields) - {"to", "purpose"}),
+    )
+
+
+def _usage(state: Mapping[str, Any], log: EvidenceLog) -> UsageInfo:
     """What was spent; tokens without a price have a cost that is not known, which is not the same as nothing."""
     usage = Usage.model_validate(state["usage"])
-    known = usage.tokens == 0 or state["request"].get("price") is not None
-    return UsageInfo(**{**usage.model_dump(), "cost": usage.cost if known else None})
+    cost = cost_of_calls([call for _, call in _calls(state, log)], state["request"].get("price"))
+    return UsageInfo(**{**usage.model_dump(), "cost": None if cost.unknown else usage.cost})
+
+
+def _opinions(log: EvidenceLog) -> tuple[OpinionInfo, ...]:
+    assessed = dict(log.of(Assessed))
+    return tuple(
+        OpinionInfo(
+            role=judged.role,
+            model=judged.model,
+            asset=record.arguments.get("asset", ""),
+            opinion=judged.assessment.opinion,
+            explanation=judged.assessment.explanation,
+            prompt_version=assessed[record.id].prompt_version,
+            conditions=assessed[record.id].conditions,
+            agrees=_agrees(judged, log.about(record.arguments.get("asset", ""))),
+            passed_over=judged.passed_over,
+        )
+        for record, judged in log.judged()
+    )
+
+
+def _agrees(judged: Judged, log: EvidenceLog) -> bool | None:
+    """Whether a reasoner says of an asset what the calibrated localiser says of it."""
+    localized = next((shown for _, shown in log.of(Localized)), None)
+    if localized is None or localized.threshold is None or judged.assessment.opinion == "unsure":
+        return None
+    return (judged.assessment.opinion == "anomalous") == (localized.p_value <= localized.alpha)
+
+
+def _reasoners_agree(log: EvidenceLog) -> bool | None:
+    pairs = [
+        {judged.assessment.opinion for judged in shown.judged} for _, shown in log.of(Assessed) if len(shown.judged) > 1
+    ]
+    return all(len(opinions) == 1 for opinions in pairs) if pairs else None
 
 
 def _input(asset: Mapping[str, Any], log: EvidenceLog) -> InputInfo:
@@ -173,7 +208,8 @@ def _findings(log: EvidenceLog, product: Product, claims: Sequence[Verified]) ->
 
 
 def _drafts(log: EvidenceLog) -> list[FindingDraft]:
-    return [draft for _, shown in log.of(Assessed) for draft in shown.assessment.findings]
+    """The first reasoner's words stand before the second's."""
+    return [draft for _, judged in reversed(log.judged()) for draft in judged.assessment.findings]
 
 
 def _finding(
@@ -238,21 +274,25 @@ def _named_by_signature(product: Product, values: dict[str, float], part: dict[s
 
 def _rules(log: EvidenceLog, product: Product, given: Collection[str]) -> tuple[RuleInfo, ...]:
     checked = _worst_of_each(log)
-    return tuple(
-        RuleInfo(
-            id=rule.id,
-            text=rule.text,
-            result=checked[rule.id][1].result if rule.id in checked else "not_checked",
-            evidence=tuple(id_ for id_, shown in log.of(RulesChecked) if any(r.id == rule.id for r in shown.results)),
-            reason="; ".join(
-                [
-                    checked[rule.id][1].reason if rule.id in checked else _unreached(rule, product, given),
-                    *_answers(rule.id, log),
-                ]
-            ),
+    found = []
+    for rule in product.rules:
+        result = checked[rule.id][1] if rule.id in checked else None
+        measured = result is not None and result.result != "not_checked"
+        found.append(
+            RuleInfo(
+                id=rule.id,
+                text=rule.text,
+                result=result.result if result else "not_checked",
+                evidence=tuple(
+                    id_ for id_, shown in log.of(RulesChecked) if any(each.id == rule.id for each in shown.results)
+                ),
+                reason=result.reason if result else _unreached(rule, product, given),
+                by="code" if measured else "",
+                question=question_for(rule),
+                answers=_answers(rule.id, log),
+            )
         )
-        for rule in product.rules
-    )
+    return tuple(found)
 
 
 def _worst_of_each(log: EvidenceLog) -> dict[str, tuple[str, RuleChecked]]:
@@ -269,20 +309,26 @@ def _unreached(rule: NormalityRule, product: Product, given: Collection[str]) ->
     return "the inspection did not get there"
 
 
-def _answers(rule: str, log: EvidenceLog) -> list[str]:
+def _opinions_on(rule: RuleInfo) -> str:
+    """An opinion is told beside what was not measured, and stands for no check."""
+    told = [f"{answer.by} answers {answer.answer.replace('_', ' ')}" for answer in rule.answers]
+    return f" ({', '.join(told)})" if told else ""
+
+
+def _answers(rule: str, log: EvidenceLog) -> tuple[AnswerInfo, ...]:
     """What reasoners answered to a rule's question."""
-    return [
-        f"{shown.model} answers {answer.answer.replace('_', ' ')}: {answer.reason}"
-        for _, shown in log.of(Assessed)
-        for answer in shown.assessment.rule_answers
+    return tuple(
+        AnswerInfo(by=judged.source, answer=answer.answer, reason=answer.reason)
+        for _, judged in log.judged()
+        for answer in judged.assessment.rule_answers
         if answer.rule == rule
-    ]
+    )
 
 
 def _not_checked(
     state: Mapping[str, Any], log: EvidenceLog, rules: Sequence[RuleInfo], product: Product
 ) -> tuple[str, ...]:
-    missing = [f"Rule {rule.id}: {rule.reason}." for rule in rules if rule.result == "not_checked"]
+    missing = [f"Rule {rule.id}: {rule.reason}{_opinions_on(rule)}." for rule in rules if rule.result == "not_checked"]
     missing += [
         f"{shown.region_count - len(shown.regions)} more region(s) of view {shown.view} are over threshold."
         for _, shown in log.of(Localized)
@@ -291,8 +337,15 @@ def _not_checked(
     missing += [
         f"The reasoner named a finding on {draft.region!r}, which is no region of this part: {draft.title}."
         for draft in _drafts(log)
-        if draft.region not in log.regions()
+        if draft.region not in log.regions() and not (draft.box and draft.region in log.views())
     ]
+    missing += [
+        f"The reasoner saw something on view {draft.region} where no region is over threshold: {draft.title}."
+        for draft in _drafts(log)
+        if draft.box and draft.region in log.views()
+    ]
+    unpriced = cost_of_calls([call for _, call in _calls(state, log)], state["request"].get("price")).unknown
+    missing += [f"The cost of {model}: no price is known, so the budget of money did not bind." for model in unpriced]
     missing += [
         f"Region {region} is over threshold and was not looked into."
         for region in log.regions()

@@ -118,12 +118,26 @@ class ClaimInfo(Record):
     """What code found when it looked again."""
 
 
+class AnswerInfo(Record):
+    """What a reasoner answered to a rule's question."""
+
+    by: str
+    answer: Literal["yes", "no", "cannot_tell"]
+    reason: str = ""
+
+
 class RuleInfo(Record):
     id: str
     text: str
     result: RuleOutcome
     evidence: tuple[str, ...]
     reason: str = ""
+    by: str = ""
+    """Who found the result: `code` by measurement, or empty where nothing checked it."""
+    question: str = ""
+    """As reasoners were asked; yes means that the rule is kept."""
+    answers: tuple[AnswerInfo, ...] = ()
+    """Of reasoners: opinions, which check nothing."""
 
 
 class ReferenceInfo(Record):
@@ -151,16 +165,24 @@ class StepInfo(Record):
 
 
 class OpinionInfo(Record):
-    """What a reasoner thinks of the whole part."""
+    """What a reasoner thinks of one asset of the part."""
 
+    role: str = "reasoner"
     model: str
+    asset: str = ""
     opinion: Literal["normal", "anomalous", "unsure"]
     explanation: str
     prompt_version: str
+    conditions: tuple[str, ...] = ()
+    """Of what experts know, what it was told and shown."""
+    agrees: bool | None = None
+    """With the localiser; null where one of them does not commit itself."""
+    passed_over: tuple[str, ...] = ()
+    """Why the models that were to answer before it gave no answer."""
 
 
 class ModelInfo(Record):
-    role: Literal["planner", "reasoner", "localizer"]
+    role: Literal["planner", "reasoner", "second reasoner", "localizer"]
     id: str
     version: str
 
@@ -170,16 +192,26 @@ class UsageInfo(Record):
     model_calls: int
     tokens: int
     cost: float | None
-    """US dollars; null where tokens were used whose price was not given."""
+    """US dollars; null where tokens were used whose price is not known."""
     seconds: float
 
 
 class SentInfo(Record):
-    """Something that left this machine."""
+    """One call that left this machine, or at least this program."""
 
     to: str
-    artifacts: tuple[str, ...]
+    """The model, and the address of its server where the user named one."""
+    purpose: str = ""
+    """The tool that asked, or `plan`."""
+    panels: tuple[str, ...] = ()
+    """Labels of the pictures that it was shown."""
+    artifacts: tuple[str, ...] = ()
+    """Those pictures, in the same order."""
     bytes: int
+    input_tokens: int = 0
+    output_tokens: int = 0
+    seconds: float = 0.0
+    outcome: str = "answered"
 
 
 class InspectionReport(Record):
@@ -201,6 +233,8 @@ class InspectionReport(Record):
     plan: tuple[StepInfo, ...] = ()
     models: tuple[ModelInfo, ...] = ()
     opinions: tuple[OpinionInfo, ...] = ()
+    reasoners_agree: bool | None = None
+    """Of two reasoners on every asset; null where fewer than two answered."""
     usage: UsageInfo
     not_checked: tuple[str, ...] = ()
     sent_to: tuple[SentInfo, ...] = ()
@@ -221,7 +255,7 @@ def canonical(report: InspectionReport) -> bytes:
     values = report.model_dump(mode="json", exclude={"inspection_id", "created_at"})
     for key in ("inspection_id", "thread_id", "created_at", "inputs"):
         values["request"].pop(key, None)
-    for record in (values["usage"], *values["evidence"]):
+    for record in (values["usage"], *values["evidence"], *values["sent_to"]):
         record.pop("seconds")
     return json.dumps(values, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
 

@@ -4,11 +4,14 @@ import datetime
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
 from knowledge import Frozen, RequestError
+
+Condition = Literal["task", "context", "rules", "references"]
+CONDITIONS: tuple[Condition, ...] = ("task", "context", "rules", "references")
 
 
 class Budget(Frozen):
@@ -20,7 +23,7 @@ class Budget(Frozen):
     """For each asset of the part."""
     tokens: Annotated[int, Field(ge=1)] = 200_000
     cost: Annotated[float, Field(ge=0)] = 1.0
-    """US dollars, by `price`; the embedded model costs nothing."""
+    """US dollars, as far as prices are known; the embedded model costs nothing."""
     seconds: Annotated[float, Field(gt=0)] = 300.0
     """Of work, not counting the time while nothing ran."""
 
@@ -38,8 +41,14 @@ class InspectionRequest(Frozen):
     """False-alarm rate; by default the product's."""
     model: str = "embedded"
     base_url: str | None = None
+    planner: str | None = None
+    reasoner: str | None = None
+    second_reasoner: str | None = None
+    fallback: tuple[str, ...] = ()
+    conditions: tuple[Condition, ...] = CONDITIONS
+    """Of what experts know, what a reasoner is told and shown."""
     price: Annotated[float, Field(ge=0)] | None = None
-    """US dollars a million tokens of the model; without it the cost of a cloud model is not known."""
+    """US dollars a million tokens of any model; by default what the price list says."""
     budget: Budget = Budget()
     interrupt: bool = False
     """Ask a person when the verdict is `review`."""

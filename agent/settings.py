@@ -7,7 +7,8 @@ import platformdirs
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from agent.request import Budget
+from agent.model_options import ModelOptions
+from agent.request import CONDITIONS, Budget, Condition
 from knowledge import RequestError
 
 
@@ -21,11 +22,23 @@ class Settings(BaseSettings):
     home: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("anomalyst", appauthor=False)))
     """Where catalog, models, artifacts, threads and reports live."""
     model: str = "embedded"
-    """`embedded`, `openai:<model>` or `google_genai:<model>`."""
+    """Planner and reasoner: `embedded`, `openai:<model>` or `google_genai:<model>`. `openai:<model>@<address>` is reached
+    at an address of its own."""
     base_url: str | None = None
-    """Address of an OpenAI-compatible server."""
+    """Address of the OpenAI-compatible server of planner and reasoner, where they have none of their own."""
+    planner: str | None = None
+    """By default `model`."""
+    reasoner: str | None = None
+    """By default `model`."""
+    second_reasoner: str | None = None
+    """Asked for an opinion of its own; by default nobody."""
+    fallback: tuple[str, ...] = ()
+    """Who is asked where planner or reasoner gives no answer, in order; the last is always `embedded`."""
+    client: ModelOptions = ModelOptions()
+    conditions: tuple[Condition, ...] = CONDITIONS
+    """Of what experts know, what a reasoner is told and shown."""
     price: Annotated[float, Field(ge=0)] | None = None
-    """US dollars a million tokens, as the model's vendor states it; needed for the budget of money."""
+    """US dollars a million tokens, for all models; by default what the price list says."""
     max_bytes: Annotated[int, Field(gt=0)] = 200_000_000
     max_pixels: Annotated[int, Field(gt=0)] = 50_000_000
     budget: Budget = Budget()

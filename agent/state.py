@@ -59,8 +59,10 @@ class State(TypedDict, total=False):
     stopped: str
     """Why the inspection ended before its plan was done; empty when it did not."""
     claims: list[dict[str, Any]]
-    sent: list[dict[str, Any]]
-    """What planners outside this machine were told."""
+    conditions: list[str]
+    """What a reasoner is told and shown of what experts know."""
+    calls: list[dict[str, Any]]
+    """Questions that were put to planners; those of instruments stand in their evidence."""
     decision: dict[str, Any]
     report: str
     """Artifact id of the record."""

@@ -1,5 +1,8 @@
 from .artifacts import ArtifactStore as ArtifactStore
 from .assessment import (
+    Answer as Answer,
+)
+from .assessment import (
     Assessment as Assessment,
 )
 from .assessment import (
@@ -35,6 +38,12 @@ from .assets import (
 from .assets import (
     read_file as read_file,
 )
+from .briefing import (
+    CONDITIONS as CONDITIONS,
+)
+from .briefing import (
+    CONDITIONS_VERSION as CONDITIONS_VERSION,
+)
 from .decoding import (
     luma as luma,
 )
@@ -57,10 +66,16 @@ from .evidence import (
     Failed as Failed,
 )
 from .evidence import (
+    Judged as Judged,
+)
+from .evidence import (
     KnowledgeFound as KnowledgeFound,
 )
 from .evidence import (
     Localized as Localized,
+)
+from .evidence import (
+    ModelCall as ModelCall,
 )
 from .evidence import (
     RegionMeasured as RegionMeasured,
@@ -260,6 +275,9 @@ from .native_instruments import (
 from .native_instruments import (
     NativeRecheck as NativeRecheck,
 )
+from .panels import (
+    Panel as Panel,
+)
 from .prompts import (
     BRIEFING_TITLE as BRIEFING_TITLE,
 )
@@ -267,22 +285,25 @@ from .prompts import (
     REASONER_PROMPT_VERSION as REASONER_PROMPT_VERSION,
 )
 from .reasoning import (
-    ModelUse as ModelUse,
+    Member as Member,
 )
 from .reasoning import (
     NoAnswer as NoAnswer,
 )
 from .reasoning import (
-    Panel as Panel,
+    Reply as Reply,
 )
 from .reasoning import (
-    Reply as Reply,
+    Role as Role,
 )
 from .reasoning import (
     ask as ask,
 )
 from .reasoning import (
     briefing_text as briefing_text,
+)
+from .reasoning import (
+    in_turn as in_turn,
 )
 from .rendering import import_open3d as import_open3d
 from .signals import (

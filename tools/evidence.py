@@ -118,13 +118,58 @@ class RulesChecked(Frozen):
     results: tuple[RuleChecked, ...]
 
 
+class Judged(Frozen):
+    """One reasoner's answer, not yet verified."""
+
+    role: str
+    model: str
+    """Who answered."""
+    assessment: Assessment
+    passed_over: tuple[str, ...] = ()
+    """Why those who were to answer before it gave none."""
+
+    @property
+    def source(self) -> str:
+        """Whose words these are, told apart where one model has two roles."""
+        return self.model if self.role == "reasoner" else f"{self.model} ({self.role})"
+
+
 class Assessed(Frozen):
-    """A reasoner's answer, not yet verified."""
+    """What the reasoners answered."""
 
     kind: Literal["assessment"] = "assessment"
-    model: str
-    assessment: Assessment
+    judged: tuple[Judged, ...]
+    unanswered: tuple[str, ...] = ()
+    """Why a role gave no answer at all."""
     prompt_version: str
+    conditions: tuple[str, ...] = ()
+    """What they were told and shown of what experts know."""
+
+
+class ModelCall(Frozen):
+    """One question put to a model, and what became of it."""
+
+    model: str
+    address: str = ""
+    """Of a server that the user named; empty where the vendor's own is meant."""
+    remote: bool
+    """Reached over a network: what it was told and shown has left this program."""
+    bytes: int
+    """Of text and pictures."""
+    panels: tuple[str, ...] = ()
+    """Labels of the pictures that it was shown."""
+    artifacts: tuple[str, ...] = ()
+    """Those pictures, in the same order."""
+    input_tokens: int = 0
+    """As the vendor counts them."""
+    output_tokens: int = 0
+    seconds: float = 0.0
+    outcome: str = "answered"
+    """Or why the answer could not be used."""
+
+    @property
+    def tokens(self) -> int:
+        return self.input_tokens + self.output_tokens
 
 
 class Failed(Frozen):
@@ -154,14 +199,8 @@ class Evidence(Frozen):
     artifacts: tuple[str, ...] = ()
     shown: Shown
     seconds: float = 0.0
-    model_calls: int = 0
-    tokens: int = 0
-    sent_to: str = ""
-    """Name of the model outside this machine that was asked; empty when nothing left it."""
-    sent: tuple[str, ...] = ()
-    """Artifacts that it was shown."""
-    sent_bytes: int = 0
-    """Text and pictures together, each time that they were sent."""
+    calls: tuple[ModelCall, ...] = ()
+    """Questions that were put to models for it."""
 
 
 _Item = TypeVar("_Item")
@@ -186,6 +225,15 @@ class EvidenceLog:
     def of(self, kind: type[_Kind]) -> tuple[tuple[str, _Kind], ...]:
         """Pairs of evidence id and content, for one kind of content."""
         return tuple((record.id, record.shown) for record in self.records if isinstance(record.shown, kind))
+
+    def judged(self) -> tuple[tuple[Evidence, Judged], ...]:
+        """Every reasoner's answer with the record that holds it."""
+        return tuple(
+            (record, judged)
+            for record in self.records
+            if isinstance(record.shown, Assessed)
+            for judged in record.shown.judged
+        )
 
     def views(self) -> dict[str, RenderedView]:
         return {view.id: view for _, shown in self.of(ViewsShown) for view in shown.views}

@@ -7,10 +7,9 @@ makes no sense, and everything else is a bug.
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
-from langchain_core.language_models import BaseChatModel
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -19,15 +18,17 @@ from tools import prompts
 from tools.artifacts import ArtifactStore
 from tools.assessment import Assessment
 from tools.assets import Asset, Limits, decode_image, load_image
-from tools.briefing import reasoner_briefing, reasoner_panels
+from tools.briefing import CONDITIONS, reasoner_briefing, reasoner_panels
 from tools.evidence import (
     Assessed,
     Compared,
     EvidenceLog,
     Examined,
     Failed,
+    Judged,
     KnowledgeFound,
     Localized,
+    ModelCall,
     RegionMeasured,
     RuleChecked,
     RulesChecked,
@@ -40,7 +41,7 @@ from tools.learned import LearnedProduct, LearnedProducts
 from tools.localization import Blob, Localization, blobs, heat_overlay
 from tools.measuring import Measurement, as_values, measure_part, measure_region, pixel_size_of, side_of
 from tools.native_instruments import NativeInstruments
-from tools.reasoning import ModelUse, NoAnswer, assess, briefing_text
+from tools.reasoning import NoAnswer, Role, assess
 from tools.rendering import render_crop, render_image, view_pixels
 from tools.retrieval import retrieve
 from tools.views import Box, Region, RenderedView
@@ -66,6 +67,8 @@ class InspectionState(TypedDict):
     inputs: list[dict[str, Any]]
     """Assets."""
     evidence: list[dict[str, Any]]
+    conditions: NotRequired[list[str]]
+    """Which of `CONDITIONS` a reasoner is told of; by default all."""
 
 
 class Outcome(TypedDict, total=False):
@@ -74,31 +77,26 @@ class Outcome(TypedDict, total=False):
     summary: str
     shown: Shown
     artifacts: tuple[str, ...]
-    use: ModelUse
-    sent_to: str
-    sent: tuple[str, ...]
-    sent_bytes: int
+    calls: tuple[ModelCall, ...]
 
 
 class Instruments:
-    """All instruments, over one store and one set of learned products, with a reasoner that is handed in."""
+    """All instruments, over one store and one set of learned products, with reasoners that are handed in."""
 
     def __init__(
         self,
         store: ArtifactStore,
         products: LearnedProducts,
-        reasoner: BaseChatModel,
+        reasoners: Sequence[Role],
         *,
-        remote: bool,
         limits: Limits | None = None,
         native: NativeInstruments | None = None,
     ) -> None:
-        """`remote` says that the reasoner is reached over the network, so that what it is shown is recorded as sent."""
+        """`reasoners` are asked one after the other, each for a judgement of its own."""
         self._limits = limits or Limits()
         self._store = store
         self._products = products
-        self._reasoner = reasoner
-        self._remote = remote
+        self._reasoners = tuple(reasoners)
         self.native = native or NativeInstruments(store, self._limits)
         self._localizations: OrderedDict[tuple[str, str, str], Localization] = OrderedDict()
         self._lock = threading.Lock()
@@ -279,29 +277,42 @@ class Instruments:
         }
 
     def reason_about_anomaly(self, asset: str, state: InspectionState) -> Outcome:
-        """Ask the reasoner for its judgement of the part, in typed claims that code can check."""
+        """Ask the reasoners for their judgement of the part, in typed claims that code can check."""
         learned = self._learned(state)
         whole = EvidenceLog.read(state["evidence"])
         known, log = asset_of(asset, state), whole.about(asset)
         view = log.views_of(asset)[0]
-        panels = reasoner_panels(log, view)
-        briefing = reasoner_briefing(learned.product, log, view, panels, known, _others(whole, state, asset))
-        name = self._reasoner.get_name()
-        shown = tuple(panel.artifact for panel in panels)
-        size = len(briefing_text(briefing)) + sum(len(self._store.get(artifact)) for artifact in shown)
-        try:
-            answer = assess(self._reasoner, briefing, panels, self._store)
-        except NoAnswer as failure:
-            sent = self._sent(name, shown, size * failure.use.model_calls)
-            return {**sent, "summary": str(failure), "shown": Failed(reason=str(failure)), "use": failure.use}
-        assessment = Assessment.model_validate(answer.value)
-        return {
-            **self._sent(name, shown, size * answer.use.model_calls),
-            "summary": f"The reasoner's opinion is {assessment.opinion}, with {len(assessment.findings)} finding(s) and "
-            f"{len(assessment.claims)} claim(s)",
-            "shown": Assessed(model=name, assessment=assessment, prompt_version=prompts.REASONER_PROMPT_VERSION),
-            "use": answer.use,
-        }
+        given = state.get("conditions", CONDITIONS)
+        # The rule-based model looks at no picture: without another, none is drawn.
+        seen = any(member.remote for role in self._reasoners for member in role.members)
+        panels = reasoner_panels(log, view, self._store, given) if seen else ()
+        briefing = reasoner_briefing(learned.product, log, view, panels, known, _others(whole, state, asset), given)
+        judged: list[Judged] = []
+        unanswered: list[str] = []
+        calls: list[ModelCall] = []
+        for role in self._reasoners:
+            try:
+                reply = assess(role, briefing, panels, self._store)
+            except NoAnswer as failure:
+                unanswered.append(f"the {role.name}: {failure}")
+                calls += failure.calls
+                continue
+            calls += reply.calls
+            assessment = Assessment.model_validate(reply.value)
+            judged.append(
+                Judged(role=role.name, model=reply.model, assessment=assessment, passed_over=reply.passed_over)
+            )
+        outcome = Outcome(calls=tuple(calls), artifacts=tuple(panel.artifact for panel in panels))
+        if not judged:
+            reason = "; ".join(unanswered)
+            return {**outcome, "summary": reason, "shown": Failed(reason=reason)}
+        shown = Assessed(
+            judged=tuple(judged),
+            unanswered=tuple(unanswered),
+            prompt_version=prompts.REASONER_PROMPT_VERSION,
+            conditions=tuple(given),
+        )
+        return {**outcome, "summary": " ".join(_opinion(each) for each in judged), "shown": shown}
 
     def _render_native(self, asset: Asset, state: InspectionState) -> Outcome:
         shown, unseen = self.native.render(asset, self._learned(state)), _unseen(asset)
@@ -312,9 +323,6 @@ class Instruments:
             "shown": shown.model_copy(update={"unsuitable": unseen}),
             "artifacts": tuple(view.image for view in shown.views),
         }
-
-    def _sent(self, name: str, artifacts: tuple[str, ...], size: int) -> Outcome:
-        return Outcome(sent_to=name, sent=artifacts, sent_bytes=size) if self._remote else Outcome()
 
     def _learned(self, state: InspectionState) -> LearnedProduct:
         learned = self._products.get(state["product"])
@@ -416,6 +424,14 @@ def _retrieved(shown: KnowledgeFound) -> Outcome:
 def _said(native: Mapping[str, Any]) -> str:
     """An asset's own terms in one line."""
     return ", ".join(f"{name} {_short(value)}" for name, value in native.items() if value is not None)
+
+
+def _opinion(judged: Judged) -> str:
+    assessment = judged.assessment
+    return (
+        f"The {judged.role} ({judged.model}) finds the part {assessment.opinion}, with {len(assessment.findings)} "
+        f"finding(s) and {len(assessment.claims)} claim(s)."
+    )
 
 
 def _short(value: object) -> str:

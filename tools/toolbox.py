@@ -16,7 +16,6 @@ from pydantic import ValidationError
 from knowledge import FittedPartError, InputError, StoreError, ToolArgumentError, ToolFailure
 from tools.evidence import Evidence, Failed
 from tools.instruments import Instruments, Outcome
-from tools.reasoning import ModelUse
 from tools.stages import REGION_TOOLS, STAGES
 
 State = Annotated[dict[str, Any], InjectedState]
@@ -54,7 +53,6 @@ def _record(tool: str, arguments: dict[str, str], instrument: Callable[[], Outco
     except ValidationError as bug:
         # ToolNode would take it for bad arguments of the model, and hide a bug of ours.
         raise AssertionError(f"{tool} made a record that is not valid") from bug
-    use = outcome.get("use", ModelUse())
     record = Evidence(
         tool=tool,
         arguments=arguments,
@@ -62,11 +60,7 @@ def _record(tool: str, arguments: dict[str, str], instrument: Callable[[], Outco
         artifacts=outcome.get("artifacts", ()),
         shown=outcome["shown"],
         seconds=time.perf_counter() - start,
-        model_calls=use.model_calls,
-        tokens=use.tokens,
-        sent_to=outcome.get("sent_to", ""),
-        sent=outcome.get("sent", ()),
-        sent_bytes=outcome.get("sent_bytes", 0),
+        calls=outcome.get("calls", ()),
     )
     return record.summary, record.model_dump(mode="json")
 

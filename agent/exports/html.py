@@ -60,9 +60,16 @@ def html_page(report: InspectionReport, store: ArtifactStore) -> str:
             findings=[_shown_finding(report, finding, store) for finding in report.findings],
             other_claims=[claim for claim in report.claims if not any(claim.id in f.claims for f in report.findings)],
             references=[(reference, _stored(reference.image, store, 360)) for reference in report.references],
+            panels=[_stored(artifact, store, 420) for artifact in _panels(report)],
             longest=max((record.seconds for record in report.evidence), default=0.0) or 1.0,
         )
     )
+
+
+def _panels(report: InspectionReport) -> list[str]:
+    """Artifact ids of what the reasoners were shown."""
+    asked = [record.artifacts for record in report.evidence if record.tool == "reason_about_anomaly"]
+    return list(dict.fromkeys(artifact for artifacts in asked for artifact in artifacts))
 
 
 def index_page(rows: Sequence[IndexRow], store: ArtifactStore, title: str, note: str) -> str:

@@ -9,7 +9,9 @@ from pydantic import BaseModel
 
 from agent.embedded_model import EmbeddedModel
 from agent.plan import InspectionPlan
-from tools import Assessment, ask, briefing_text
+from tools import Assessment, Member, ask, briefing_text
+
+EMBEDDED = Member(EmbeddedModel(), remote=False)
 
 PLAN: dict[str, Any] = {
     "question": "plan",
@@ -73,18 +75,18 @@ def calls(message: Any) -> list[tuple[str, dict[str, Any]]]:
 
 
 def test_a_plan_is_answered_in_the_schema() -> None:
-    reply = ask(EmbeddedModel(), [SystemMessage("Plan."), HumanMessage(briefing_text(PLAN))], InspectionPlan)
+    reply = ask(EMBEDDED, [SystemMessage("Plan."), HumanMessage(briefing_text(PLAN))], InspectionPlan)
     assert isinstance(reply.value, InspectionPlan)
     assert [(step.tool, step.target) for step in reply.value.steps] == [
         ("render_asset", "a1"),
         ("localize_anomalies", "a1"),
         ("retrieve_knowledge", "a1"),
     ]
-    assert reply.use == (1, 0)
+    assert [(call.remote, call.tokens) for call in reply.calls] == [(False, 0)]
 
 
 def test_an_assessment_is_answered_in_the_schema() -> None:
-    reply = ask(EmbeddedModel(), [HumanMessage(briefing_text(CASE))], Assessment)
+    reply = ask(EMBEDDED, [HumanMessage(briefing_text(CASE))], Assessment)
     assert isinstance(reply.value, Assessment)
     assert reply.value.opinion == "normal"
 

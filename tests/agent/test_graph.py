@@ -96,6 +96,78 @@ def test_a_reasoner_without_an_answer_is_a_reason_for_review(learned_home, clean
     assert any("gave no usable Assessment" in reason for reason in report.decision.reasons)
 
 
+def named(model, name: str):
+    model.name = name
+    return model
+
+
+def test_the_embedded_model_stands_in_for_a_reasoner_without_an_answer_and_clears_nothing(
+    learned_home, clean, scratched, scripted
+) -> None:
+    for part, verdict in ((clean, "review"), (scratched, "anomalous")):
+        report = _with(learned_home, reasoner=scripted("I refuse.", "No.")).inspect(part, "plate")
+        assert report.verdict == verdict
+        assert [opinion.model for opinion in report.opinions] == ["embedded"]
+        assert "no structured answer" in report.opinions[0].passed_over[0]
+        assert any("embedded judged in its place" in reason for reason in report.decision.reasons)
+        roles = [(model.role, model.id) for model in report.models]
+        assert ("reasoner", "scripted") in roles
+        assert ("reasoner", "embedded") in roles
+        assert [sent.outcome == "answered" for sent in report.sent_to] == [False, False]
+
+
+def test_two_reasoners_are_heard_and_their_disagreement_is_recorded(learned_home, clean, scripted) -> None:
+    first = named(scripted({"opinion": "normal", "explanation": "Fine."}), "first")
+    second = named(scripted({"opinion": "anomalous", "explanation": "A hair."}), "second")
+    report = _with(learned_home, reasoner=first, second_reasoner=second).inspect(clean, "plate")
+    assert report.verdict == "review"
+    assert report.reasoners_agree is False
+    assert [(opinion.role, opinion.opinion, opinion.agrees) for opinion in report.opinions] == [
+        ("reasoner", "normal", True),
+        ("second reasoner", "anomalous", False),
+    ]
+    assert [sent.to for sent in report.sent_to] == ["first", "second"]
+
+
+def test_nobody_stands_in_for_a_second_reasoner(learned_home, clean, scripted) -> None:
+    first = named(scripted({"opinion": "normal", "explanation": "Fine."}), "first")
+    report = _with(learned_home, reasoner=first, second_reasoner=scripted("No.", "No.")).inspect(clean, "plate")
+    assert report.verdict == "review"
+    assert report.reasoners_agree is None
+    assert any("No usable answer from the second reasoner" in reason for reason in report.decision.reasons)
+
+
+def test_an_objection_of_which_code_refutes_every_claim_is_noted_and_drives_nothing(
+    learned_home, clean, scripted
+) -> None:
+    lie = {"kind": "count", "subject": "a1.v1", "text": "Three holes.", "number": 3.0, "evidence": ["e2"]}
+    answer = {"opinion": "anomalous", "explanation": "I count three holes.", "claims": [lie]}
+    report = _with(learned_home, reasoner=scripted(answer)).inspect(clean, "plate")
+    assert [claim.status for claim in report.claims] == ["refuted"]
+    assert report.verdict == "normal"
+    assert any("refuted every one of the 1 claim" in reason for reason in report.decision.reasons)
+    open_doubt = {
+        "kind": "presence",
+        "subject": "a1.v1",
+        "text": "A hair.",
+        "evidence": ["e2"],
+        "box": [0, 0, 0.2, 0.2],
+    }
+    doubtful = {**answer, "claims": [lie, open_doubt]}
+    assert _with(learned_home, reasoner=scripted(doubtful)).inspect(clean, "plate").verdict == "review"
+
+
+def test_a_condition_that_is_left_out_is_not_told(learned_home, clean, scripted) -> None:
+    reasoner = scripted({"opinion": "normal", "explanation": "Fine."})
+    settings = {"conditions": ("task", "context")}
+    report = _with(learned_home, reasoner=reasoner, settings=settings).inspect(clean, "plate")
+    told = str(reasoner.history[0][-1].content)
+    assert "reference A" not in told
+    assert all(rule.text not in told for rule in report.rules)
+    assert report.opinions[0].conditions == ("task", "context")
+    assert {rule.result for rule in report.rules} >= {"passed"}  # code checks them all the same
+
+
 def test_a_lie_of_the_reasoner_is_shown_as_refuted(learned_home, scratched, scripted) -> None:
     lie = {
         "kind": "place",

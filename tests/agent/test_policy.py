@@ -14,6 +14,7 @@ from tools import (
     EvidenceLog,
     Failed,
     FindingDraft,
+    Judged,
     Localized,
     RenderedView,
     RuleAnswer,
@@ -60,7 +61,7 @@ def assessed(opinion: Any, *answers: str, **more: Any) -> Assessed:
     assessment = Assessment(
         opinion=opinion, explanation="So I think.", rule_answers=tuple(RuleAnswer(**values) for values in said), **more
     )
-    return Assessed(model="m", assessment=assessment, prompt_version="1")
+    return Assessed(judged=(Judged(role="reasoner", model="m", assessment=assessment),), prompt_version="1")
 
 
 def log_of(*shown: Any) -> EvidenceLog:

@@ -21,9 +21,11 @@ from tools import (
     Examined,
     Failed,
     FindingDraft,
+    Judged,
     KnowledgeFound,
     Localized,
     Measurement,
+    ModelCall,
     Region,
     RegionMeasured,
     RenderedView,
@@ -94,7 +96,7 @@ def draft(number: int, **said: Any) -> FindingDraft:
 
 def assessed(*findings: FindingDraft) -> Assessed:
     assessment = Assessment(opinion="anomalous", explanation="e", findings=findings)
-    return Assessed(model="m", assessment=assessment, prompt_version="1")
+    return Assessed(judged=(Judged(role="reasoner", model="m", assessment=assessment),), prompt_version="1")
 
 
 SEEN = ViewsShown(views=(VIEW,), part=(Measurement(name="brightness", value=0.5, unit="gray"),))
@@ -262,14 +264,27 @@ def test_what_left_the_machine_is_listed_with_its_size(store) -> None:
         tool="reason_about_anomaly",
         summary="s",
         shown=Failed(reason="r"),
-        sent_to="openai:x",
-        sent=pictures,
-        sent_bytes=1234,
+        calls=(
+            ModelCall(model="openai:x", remote=True, bytes=1234, panels=("query", "crop 1"), artifacts=pictures),
+            ModelCall(model="embedded", remote=False, bytes=1000),
+        ),
     )
-    planner = {"to": "openai:y", "artifacts": [], "bytes": 99}
-    sent, told = record(store, SEEN, localized(), asked, sent=[planner]).sent_to
-    assert (sent.to, sent.artifacts, sent.bytes) == ("openai:x", pictures, 1234)
-    assert (told.to, told.artifacts, told.bytes) == ("openai:y", (), 99)
+    planner = ModelCall(model="openai:y", address="http://127.0.0.1:9/v1", remote=True, bytes=99, outcome="gone")
+    told, sent = record(store, SEEN, localized(), asked, calls=[planner.model_dump(mode="json")]).sent_to
+    assert (sent.to, sent.purpose, sent.artifacts, sent.bytes) == (
+        "openai:x",
+        "reason_about_anomaly",
+        pictures,
+        1234,
+    )
+    assert sent.panels == ("query", "crop 1")
+    assert (told.to, told.purpose, told.artifacts, told.bytes, told.outcome) == (
+        "openai:y at http://127.0.0.1:9/v1",
+        "plan",
+        (),
+        99,
+        "gone",
+    )
 
 
 def test_an_inspection_that_got_nowhere_has_a_record(store) -> None:

@@ -132,7 +132,7 @@ AREA = 12 * 24 / (HEIGHT * WIDTH)
     [
         ("presence", "a1.r1", {}, "supported"),
         ("presence", "a1.r9", {}, "refuted"),
-        ("presence", "a1.v1", {}, "refuted"),
+        ("presence", "a1.v1", {}, "unverified"),
         ("count", "a1.v1", {"number": 2}, "supported"),
         ("count", "a1.v1", {"number": 1}, "refuted"),
         ("count", "a1.v1", {"number": 2.5}, "refuted"),

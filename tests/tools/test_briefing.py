@@ -3,11 +3,12 @@
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 
 from knowledge import DefectType, NormalityRule, Product
 from tools.assets import Asset
-from tools.briefing import reasoner_briefing, reasoner_panels
+from tools.briefing import CONDITIONS, reasoner_briefing, reasoner_panels
 from tools.evidence import (
     Compared,
     Evidence,
@@ -23,6 +24,7 @@ from tools.evidence import (
     ViewsShown,
 )
 from tools.measuring import Measurement
+from tools.panels import Panel
 from tools.reasoning import briefing_text
 from tools.views import Box, Region, RenderedView
 
@@ -99,8 +101,30 @@ def log_of(*shown: Any) -> EvidenceLog:
     )
 
 
-def briefing_of(log: EvidenceLog) -> dict[str, Any]:
-    briefing = reasoner_briefing(PRODUCT, log, view(), reasoner_panels(log, view()), ASSET)
+class Pictures:
+    """A store that makes up the pictures it is asked for, one gray level a name, and keeps those it is given."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, np.ndarray] = {}
+
+    def get_image(self, name: str) -> np.ndarray:
+        if name == "heat.png":
+            return np.full((50, 100, 4), (175, 0, 30, 125), np.uint8)
+        return self.kept.get(name, np.full((50, 100, 3), sum(name.encode()) % 200, np.uint8))
+
+    def put_image(self, pixels: np.ndarray) -> str:
+        name = f"made{len(self.kept)}.png"
+        self.kept[name] = pixels
+        return name
+
+
+def panels_of(log: EvidenceLog, given: Any = CONDITIONS) -> tuple[Pictures, tuple[Panel, ...]]:
+    store: Any = Pictures()
+    return store, reasoner_panels(log, view(), store, given)
+
+
+def briefing_of(log: EvidenceLog, given: Any = CONDITIONS) -> dict[str, Any]:
+    briefing = reasoner_briefing(PRODUCT, log, view(), panels_of(log, given)[1], ASSET, given=given)
     return dict(json.loads(briefing_text(briefing).partition("\n")[2]))
 
 
@@ -140,17 +164,39 @@ def test_a_whole_case() -> None:
 
 def test_panels_carry_the_labels_that_the_text_uses() -> None:
     log = log_of(localized(), references(3), *[examined(number) for number in range(1, 6)])
-    panels = reasoner_panels(log, view())
-    assert [(panel.label, panel.artifact) for panel in panels] == [
-        ("reference A", "ref0.png"),
-        ("reference B", "ref1.png"),
-        ("query", "query.png"),
-        ("crop 1", "crop1.png"),
-        ("crop 2", "crop2.png"),
-        ("crop 3", "crop3.png"),
+    store, panels = panels_of(log)
+    assert [panel.label for panel in panels] == [
+        "reference A",
+        "reference B",
+        "query",
+        "heat map",
+        "crop 1",
+        "crop 2",
+        "crop 3",
     ]
-    assert "a1.r2" in panels[4].caption
+    assert "a1.r2" in panels[5].caption
+    levels = [store.kept[panel.artifact][-1, -1] for panel in panels]
+    shown = [store.get_image(name)[0, 0] for name in ("ref0.png", "ref1.png", "query.png")]
+    assert np.array_equal(levels[:3], shown)
+    assert not np.array_equal(levels[3], shown[2])  # the heat map is laid over the query
     assert briefing_of(log)["panels"] == [{"label": panel.label, "caption": panel.caption} for panel in panels]
+
+
+def test_a_condition_that_is_left_out_is_neither_told_nor_shown() -> None:
+    rules = RulesChecked(results=(RuleChecked(id="P-1", text="It is clean.", result="violated", reason="dirt"),))
+    log = log_of(localized(), references(3), rules)
+    for condition, words in [
+        ("task", "scratches"),
+        ("context", "from above"),
+        ("rules", "clean"),
+        ("references", "ref"),
+    ]:
+        whole = json.dumps(briefing_of(log))
+        without = briefing_of(log, [name for name in CONDITIONS if name != condition])
+        assert words in whole
+        assert words not in json.dumps({**without, "conditions": {}})
+        assert condition not in without["conditions"]["given"]
+        assert without["localization"] == briefing_of(log)["localization"]
 
 
 def test_a_part_of_which_little_is_known_can_be_told_of() -> None:

@@ -15,8 +15,10 @@ from tools.evidence import (
     EvidenceLog,
     Examined,
     Failed,
+    Judged,
     KnowledgeFound,
     Localized,
+    ModelCall,
     RegionMeasured,
     RuleChecked,
     RulesChecked,
@@ -74,9 +76,15 @@ SHOWN = [
     Compared(region="a1.r1", reference="0" * 12, difference=-0.1, crop="c.png", reference_crop="d.png"),
     Examined(region="a1.r1", crop=view("a1"), enhanced=view("a1")),
     RulesChecked(results=(RuleChecked(id="P-1", text="t", result="violated", reason="r"),)),
-    Assessed(model="m", assessment=Assessment(opinion="unsure", explanation="e"), prompt_version="1"),
+    Assessed(
+        judged=(Judged(role="reasoner", model="m", assessment=Assessment(opinion="unsure", explanation="e")),),
+        prompt_version="1",
+    ),
     Failed(reason="r"),
 ]
+
+
+CALL = ModelCall(model="m", remote=True, bytes=3, panels=("query",), artifacts=("p.png",), input_tokens=1)
 
 
 def records() -> list[dict[str, Any]]:
@@ -102,7 +110,7 @@ def test_a_log_answers_by_id() -> None:
 @pytest.mark.parametrize("shown", SHOWN, ids=lambda shown: shown.kind)
 def test_every_kind_survives_the_way_through_json(shown) -> None:
     record = Evidence(
-        id="e1", tool="t", arguments={"asset": "a1"}, summary="s", artifacts=("x",), shown=shown, tokens=3
+        id="e1", tool="t", arguments={"asset": "a1"}, summary="s", artifacts=("x",), shown=shown, calls=(CALL,)
     )
     value = json.loads(json.dumps(record.model_dump(mode="json"), allow_nan=False))
     log = EvidenceLog.read([value])

@@ -28,6 +28,7 @@ from tools.localization.memory import PatchMemory
 from tools.localization.normal import Normal
 from tools.localization.projection import Projection
 from tools.measuring import as_values
+from tools.reasoning import Member, Role
 
 GRAY = 51
 """0.2 of full white: what a normal part looks like all over."""
@@ -110,9 +111,8 @@ class Bench:
         self.store = ArtifactStore(home / "artifacts")
         self.shelf = Shelf(home / "part", product, calibration, options.get("imaging", ANY_IMAGING))
         shelf: Any = self.shelf
-        self.instruments = Instruments(
-            self.store, shelf, reasoner, remote=options.get("remote", False), limits=options.get("limits")
-        )
+        reasoners = [Role("reasoner", (Member(reasoner, options.get("remote", False)),))] if reasoner else []
+        self.instruments = Instruments(self.store, shelf, reasoners, limits=options.get("limits"))
         path = home / "SECRET name.png"
         Image.fromarray(pixels).save(path)
         loaded = load_image(path, options.get("limits"))
@@ -301,9 +301,12 @@ def test_what_a_reasoner_was_shown_is_recorded_where_it_left_the_machine(tmp_pat
     bench.do("examine_region", region.id)
     outcome = bench.do("reason_about_anomaly")
     assert isinstance(outcome["shown"], Assessed)
-    assert outcome["use"].model_calls == 1
-    assert outcome.get("sent_to", "") == ("scripted" if remote else "")
-    assert len(outcome.get("sent", ())) == (3 if remote else 0)
+    [call] = outcome["calls"]
+    assert (call.model, call.remote, call.outcome) == ("scripted", remote, "answered")
+    # A model in this program looks at nothing, so nothing is drawn for it.
+    assert call.panels == (("reference A", "query", "heat map", "crop 1") if remote else ())
+    assert all(bench.store.get(artifact) for artifact in call.artifacts)
+    assert len(call.artifacts) == len(call.panels)
 
 
 def test_a_reasoner_never_learns_the_name_of_the_file(tmp_path, scripted) -> None:
@@ -320,8 +323,8 @@ def test_a_reasoner_without_an_answer_is_a_failure_that_cost_something(tmp_path,
     bench.look()
     outcome = bench.do("reason_about_anomaly")
     assert isinstance(outcome["shown"], Failed)
-    assert outcome["use"].model_calls == 2
-    assert outcome.get("sent_to", "") == ("scripted" if remote else "")
+    assert [(call.model, call.remote) for call in outcome["calls"]] == [("scripted", remote)] * 2
+    assert all("no structured answer" in call.outcome or "gave" in call.outcome for call in outcome["calls"])
 
 
 @pytest.mark.parametrize(

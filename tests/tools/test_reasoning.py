@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
@@ -15,8 +16,10 @@ from agent.models import openai_class
 from knowledge import ToolFailure
 from tools import ArtifactStore
 from tools.assessment import Assessment
+from tools.evidence import ModelCall
+from tools.panels import Panel
 from tools.prompts import BRIEFING_TITLE
-from tools.reasoning import ModelUse, NoAnswer, Panel, ask, assess, briefing_text
+from tools.reasoning import Member, NoAnswer, Reply, Role, ask, assess, briefing_text, in_turn
 
 
 class Colour(BaseModel):
@@ -37,10 +40,21 @@ def colour(**arguments: Any) -> dict[str, Any]:
     return {"name": "Colour", "args": arguments, "id": "1", "type": "tool_call"}
 
 
+def put(model: BaseChatModel) -> Reply:
+    return ask(Member(model, remote=True), QUESTION, Colour)
+
+
+def cost(calls: Sequence[ModelCall]) -> tuple[int, int]:
+    return len(calls), sum(call.tokens for call in calls)
+
+
 def test_a_good_answer_is_given_back_with_its_cost(scripted) -> None:
-    reply = ask(scripted(spoken(calls=[colour(name="red")], tokens=12)), QUESTION, Colour)
+    reply = put(scripted(spoken(calls=[colour(name="red")], tokens=12)))
     assert reply.value == Colour(name="red")
-    assert reply.use == ModelUse(1, 12)
+    [call] = reply.calls
+    assert (call.input_tokens, call.output_tokens, call.outcome) == (11, 1, "answered")
+    assert (call.model, call.remote, call.bytes) == ("scripted", True, sum(len(str(m.content)) for m in QUESTION))
+    assert reply.model == "scripted"
 
 
 @pytest.mark.parametrize(
@@ -48,7 +62,10 @@ def test_a_good_answer_is_given_back_with_its_cost(scripted) -> None:
 )
 def test_a_bad_answer_is_repaired_once(scripted, bad) -> None:
     model = scripted(bad, {"name": "red"})
-    assert ask(model, QUESTION, Colour) == (Colour(name="red"), ModelUse(2, 10))
+    reply = put(model)
+    assert reply.value == Colour(name="red")
+    assert len(reply.calls) == 2
+    assert reply.calls[0].outcome != "answered" == reply.calls[1].outcome
     first, second = model.history
     assert first == QUESTION
     assert second[:-1] == QUESTION
@@ -58,8 +75,8 @@ def test_a_bad_answer_is_repaired_once(scripted, bad) -> None:
 def test_two_bad_answers_are_no_answer_and_cost_both(scripted) -> None:
     model = scripted(spoken("red"), spoken(calls=[colour(hue="red")], tokens=20), {"name": "never asked for"})
     with pytest.raises(NoAnswer, match=r"scripted gave no usable Colour: .*name") as caught:
-        ask(model, QUESTION, Colour)
-    assert caught.value.use == ModelUse(2, 30)
+        put(model)
+    assert cost(caught.value.calls) == (2, 30)
     assert isinstance(caught.value, ToolFailure)
     assert len(model.history) == 2
 
@@ -79,8 +96,8 @@ def test_two_bad_answers_are_no_answer_and_cost_both(scripted) -> None:
 @pytest.mark.parametrize("before", [0, 1])
 def test_a_client_that_fails_is_no_answer(scripted, error, before) -> None:
     with pytest.raises(NoAnswer) as caught:
-        ask(scripted(*[spoken("red")] * before, error), QUESTION, Colour)
-    assert caught.value.use == ModelUse(1 + before, 10 * before)
+        put(scripted(*[spoken("red")] * before, error))
+    assert cost(caught.value.calls) == (1 + before, 10 * before)
     assert str(error).splitlines()[0] in str(caught.value)
 
 
@@ -89,16 +106,30 @@ def test_a_client_that_fails_is_no_answer(scripted, error, before) -> None:
 )
 def test_a_bug_crashes_through(scripted, bug) -> None:
     with pytest.raises(type(bug), match="bug"):
-        ask(scripted(bug), QUESTION, Colour)
+        put(scripted(bug))
 
 
 def test_an_error_without_words_is_named(scripted) -> None:
     with pytest.raises(NoAnswer, match="ReadTimeout"):
-        ask(scripted(httpx.ReadTimeout("")), QUESTION, Colour)
+        put(scripted(httpx.ReadTimeout("")))
 
 
-def test_costs_add_up() -> None:
-    assert ModelUse(1, 10).add(ModelUse(2, 5)).add(ModelUse()) == ModelUse(3, 15)
+def test_who_stands_in_is_asked_in_order_and_only_when_needed(scripted) -> None:
+    silent, able, idle = scripted("no", "no"), scripted({"name": "red"}), scripted()
+    silent.name, able.name, idle.name = "silent", "able", "idle"
+    role = Role("reasoner", tuple(Member(model, remote=True) for model in (silent, able, idle)))
+    reply = in_turn(role, lambda member: ask(member, QUESTION, Colour))
+    assert (reply.value, reply.model) == (Colour(name="red"), "able")
+    assert [call.model for call in reply.calls] == ["silent", "silent", "able"]
+    assert ["silent gave no usable Colour" in reason for reason in reply.passed_over] == [True]
+    assert not idle.history
+
+
+def test_where_nobody_answers_all_calls_and_reasons_are_kept(scripted) -> None:
+    role = Role("reasoner", tuple(Member(scripted(TimeoutError(words)), remote=True) for words in ("slow", "slower")))
+    with pytest.raises(NoAnswer, match=r"slow; .*slower") as caught:
+        in_turn(role, lambda member: ask(member, QUESTION, Colour))
+    assert [call.outcome for call in caught.value.calls] == ["slow", "slower"]
 
 
 def test_the_briefing_is_one_json_object_behind_its_title() -> None:
@@ -115,7 +146,9 @@ def test_a_reasoner_is_shown_each_panel_behind_its_label(scripted, tmp_path, pla
         Panel(label, f"picture {label}", store.put_image(plate(seed))) for seed, label in enumerate(("A", "query"))
     ]
     model = scripted({"opinion": "unsure", "explanation": "I cannot tell."})
-    reply = assess(model, {"question": "assess"}, panels, store)
+    reply = assess(Role("reasoner", (Member(model, remote=True),)), {"question": "assess"}, panels, store)
+    assert [call.panels for call in reply.calls] == [("A", "query")]
+    assert reply.calls[0].bytes > sum(len(store.get(panel.artifact)) for panel in panels)
     assert isinstance(reply.value, Assessment)
     blocks: Any = model.history[0][-1].content
     assert [block.get("text", "")[:12] for block in blocks] == [
@@ -153,7 +186,8 @@ def completion(content: str | None, finish: str = "stop", **message: Any) -> htt
 
 
 def test_gpt_answers_over_the_wire() -> None:
-    assert ask(openai(completion('{"name": "red"}')), QUESTION, Colour) == (Colour(name="red"), ModelUse(1, 10))
+    reply = put(openai(completion('{"name": "red"}')))
+    assert (reply.value, cost(reply.calls)) == (Colour(name="red"), (1, 10))
 
 
 @pytest.mark.parametrize(
@@ -174,19 +208,19 @@ def test_gpt_answers_over_the_wire() -> None:
 def test_whatever_gpt_does_instead_of_answering_is_no_answer(answer) -> None:
     model = openai(answer, httpx.ReadTimeout("slow"))
     with pytest.raises(NoAnswer, match="openai:gpt"):
-        ask(model, QUESTION, Colour)
+        put(model)
 
 
 def test_a_refusal_is_asked_again_and_then_taken_for_one() -> None:
     refusals = [completion(None, refusal="I cannot help with that.") for _ in range(2)]
     with pytest.raises(NoAnswer, match="I cannot help with that") as caught:
-        ask(openai(*refusals), QUESTION, Colour)
-    assert caught.value.use == ModelUse(2, 20)
+        put(openai(*refusals))
+    assert cost(caught.value.calls) == (2, 20)
 
 
 @pytest.mark.parametrize("bad", ["It is red.", '{"hue": "red"}', "[]"])
 def test_a_bad_answer_of_gpt_is_repaired_once(bad) -> None:
     model = openai(completion(bad), completion('{"name": "red"}'))
-    reply = ask(model, QUESTION, Colour)
+    reply = put(model)
     # The client hands no tokens over with an answer that it refuses itself; the calls are counted.
-    assert (reply.value, reply.use.model_calls) == (Colour(name="red"), 2)
+    assert (reply.value, len(reply.calls)) == (Colour(name="red"), 2)

@@ -21,7 +21,9 @@ from tools import (
     Failed,
     Instruments,
     LearnedProducts,
-    ModelUse,
+    Member,
+    ModelCall,
+    Role,
 )
 from tools.toolbox import build_tools, describe_tool_error
 
@@ -79,7 +81,14 @@ def fail(error: Exception) -> Played:
 
 @pytest.fixture
 def real(tmp_path: Path, scripted) -> Instruments:
-    return Instruments(ArtifactStore(tmp_path), LearnedProducts(tmp_path / "home"), scripted(), remote=False)
+    return Instruments(
+        ArtifactStore(tmp_path),
+        LearnedProducts(tmp_path / "home"),
+        [Role("reasoner", (Member(scripted(), remote=False),))],
+    )
+
+
+CALL = ModelCall(model="m", remote=False, bytes=7, input_tokens=14, output_tokens=1)
 
 
 def test_a_call_answers_with_a_sentence_and_a_plain_record() -> None:
@@ -91,7 +100,7 @@ def test_a_call_answers_with_a_sentence_and_a_plain_record() -> None:
             "summary": f"{target} is done.",
             "shown": Failed(reason="r"),
             "artifacts": ("x",),
-            "use": ModelUse(2, 30),
+            "calls": (CALL, CALL),
         }
 
     [answer] = call(Played(play), ("render_asset", {"asset": "a1"}))
@@ -106,8 +115,7 @@ def test_a_call_answers_with_a_sentence_and_a_plain_record() -> None:
         artifacts=("x",),
         shown=Failed(reason="r"),
         seconds=record.seconds,
-        model_calls=2,
-        tokens=30,
+        calls=(CALL, CALL),
     )
     assert record.seconds >= 0
     assert seen[0]["inputs"] == [{"id": "a1"}]
