@@ -1,8 +1,11 @@
+from .chat.talk import Talk as Talk
 from .inspection import Inspector as Inspector
 from .report import InspectionReport as InspectionReport
 from .report import canonical as canonical
 from .request import Budget as Budget
 from .request import InspectionRequest as InspectionRequest
+from .session import ChatMessage as ChatMessage
+from .session import InspectionSession as InspectionSession
 from .settings import Settings as Settings
 from .simulated import CONVEYOR_KINDS as CONVEYOR_KINDS
 from .simulated import write_conveyor as write_conveyor

@@ -211,6 +211,41 @@ def inspect(
 
 
 @app.command()
+def chat(
+    product: Annotated[
+        str,
+        typer.Option(
+            "--product", "-p", envvar="ANOMALYST_PRODUCT", help="What the parts are, unless words say otherwise."
+        ),
+    ] = "",
+    thread: Annotated[str, typer.Option(help="Go on with this conversation.")] = "",
+    model: Annotated[str | None, typer.Option(help="embedded, openai:<model> or google_genai:<model>.")] = None,
+    base_url: Annotated[str | None, typer.Option(help="Address of an OpenAI-compatible server.")] = None,
+    second: Annotated[str | None, typer.Option(help="A second reasoner for inspections.")] = None,
+    out: ReportFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Talk about parts: attach files, ask, look closer. Lines come from the terminal, or from a pipe."""
+    from agent.chat.talk import Talk
+    from agent.session import InspectionSession
+    from agent.terminal import asked_lines, json_lines, results
+
+    inspector = _inspector(model=model, base_url=base_url, second_reasoner=second)
+    session = InspectionSession(inspector, thread, product)
+    folder = (out or inspector.settings.home / "reports") / session.thread
+    unfinished = session.resume()
+    if as_json:
+        json_lines(session, sys.stdin)
+        return
+    talk = Talk(session, results(), folder)
+    for earlier in session.history() if thread else ():
+        typer.echo(f"> {earlier.text}" if earlier.who == "person" else earlier.text)
+    if not thread or unfinished:
+        typer.echo(f"thread {session.thread}; /help says what can be asked, /quit leaves", err=True)
+    talk.lines(asked_lines())
+
+
+@app.command()
 def products(as_json: AsJson = False) -> None:
     """List the products that are known, and what has been learned of them."""
     from agent.enrolment import known_products

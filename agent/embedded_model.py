@@ -17,10 +17,13 @@ from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
+from agent.embedded_chat import answer, understand
 from agent.embedded_rules import assess, propose_steps
 from tools import BRIEFING_TITLE, REGION_TOOLS, STAGES
 
-EMBEDDED_VERSION = "2"
+EMBEDDED_VERSION = "3"
+
+_QUESTIONS = ("plan", "assess", "understand", "answer")
 
 Briefing = Mapping[str, Any]
 
@@ -60,6 +63,10 @@ def _answer(briefing: Briefing | None, offered: set[str]) -> AIMessage:
         return AIMessage("I am a rule-based model: I can plan and judge a briefing, and this is none.")
     if briefing["question"] == "assess":
         return _call("Assessment", assess(briefing))
+    if briefing["question"] == "understand":
+        return _call("Turn", understand(briefing))
+    if briefing["question"] == "answer":
+        return _call("ChatAnswer", answer(briefing))
     steps = propose_steps(briefing)
     if "InspectionPlan" in offered:
         return _call("InspectionPlan", {"steps": steps})
@@ -91,7 +98,7 @@ def _briefing(messages: Sequence[BaseMessage]) -> Briefing | None:
         for text in _texts(message):
             _, title, rest = text.partition(BRIEFING_TITLE)
             briefing = _json(rest) if title else None
-            if isinstance(briefing, dict) and briefing.get("question") in ("plan", "assess"):
+            if isinstance(briefing, dict) and briefing.get("question") in _QUESTIONS:
                 return briefing
     return None
 

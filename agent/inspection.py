@@ -2,17 +2,13 @@
 
 import asyncio
 import hashlib
-import sqlite3
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-import aiosqlite
 from langchain_core.language_models import BaseChatModel
-from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
-from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command
 from pydantic import ValidationError
@@ -27,8 +23,9 @@ from agent.request import InspectionRequest, new_request
 from agent.roles import Chosen, roles_of
 from agent.settings import Settings, read_settings
 from agent.state import State
+from agent.threads import Threads
 from agent.trajectory import trajectory_lines
-from knowledge import InputError, Product, RequestError, StoreError, require_writable, write_atomically
+from knowledge import Catalog, InputError, Product, RequestError, require_writable, write_atomically
 from tools import (
     ArtifactStore,
     Instruments,
@@ -42,9 +39,8 @@ from tools import (
 
 Graph = CompiledStateGraph[State, None, State, State]
 Result = TypeVar("Result")
-
-REVIVED_TYPES = (("langchain_core.messages.ai", "AIMessage"), ("langchain_core.messages.tool", "ToolMessage"))
-"""The only types besides plain values that may come back out of a checkpoint."""
+Listen = Callable[[Mapping[str, Any]], None]
+"""Told of each event of a trajectory as it happens."""
 
 _ASKED = (
     "model",
@@ -83,10 +79,12 @@ class Inspector:
         if settings is not None and options:
             raise RequestError(f"give settings, or {', '.join(options)}, not both")
         self.settings = settings or read_settings(**options)
-        self._home = require_writable(self.settings.home)
-        self.store = ArtifactStore(self._home / "artifacts")
+        self.home = require_writable(self.settings.home)
+        self.store = ArtifactStore(self.home / "artifacts")
+        address = self.settings.threads
+        self.threads = Threads(self.home, address.get_secret_value() if address else None)
         limits = Limits(max_bytes=self.settings.max_bytes, max_pixels=self.settings.max_pixels)
-        self.products = LearnedProducts(self._home, limits)
+        self.products = LearnedProducts(self.home, limits)
         native = NativeInstruments(self.store, limits)
         roles = roles_of(self.settings, Chosen(planner, reasoner, second_reasoner))
         self.workshop = Workshop(self.store, self.products, roles, limits, native)
@@ -126,7 +124,7 @@ class Inspector:
             InputError: the file, the product or the request cannot be used; nothing is kept of the inspection.
             FittedPartError: the product has not been learned, or what was learned does not fit any more.
         """
-        return _blocking(
+        return blocking(
             self.ainspect(path, product, alpha=alpha, interrupt=interrupt, thread_id=thread_id),
         )
 
@@ -138,37 +136,49 @@ class Inspector:
         alpha: float | None = None,
         interrupt: bool = False,
         thread_id: str = "",
+        listen: Listen | None = None,
     ) -> InspectionReport:
-        """`inspect`, for asynchronous code."""
+        """`inspect`, for asynchronous code; `listen` hears of each step as it is taken."""
         request = new_request(
             [Path(path)] if isinstance(path, str | Path) else [Path(each) for each in path],
             product,
             alpha=alpha,
             interrupt=interrupt,
             thread_id=thread_id,
-            **{name: getattr(self.settings, name) for name in _ASKED},
+            **self.asked_settings(),
         )
-        return await self.arun(request)
+        return await self.arun(request, listen)
 
-    async def arun(self, request: InspectionRequest) -> InspectionReport:
-        """Run a request, or go on with it when its thread was broken off."""
-        async with self._graph() as graph:
-            config = _config(request.thread)
-            begun = (await graph.aget_state(config)).values
-            if begun:
-                earlier = InspectionRequest.model_validate(begun["request"])
-                if not request.asks_the_same(earlier) or _another_file(request, begun):
-                    raise RequestError(f"thread {request.thread!r} holds another inspection; use another thread id")
-                if begun.get("status") == "done":
-                    return self._stored(begun)
-            try:
-                await self._invoke(graph, None if begun else {"request": request.model_dump(mode="json")}, config)
-            except InputError:
-                if "status" in (await graph.aget_state(config)).values:
-                    raise  # the part was read: what has been found so far is kept
-                await graph.checkpointer.adelete_thread(request.thread)  # type: ignore[union-attr]
-                raise
-            return self._current((await graph.aget_state(config)).values)
+    def asked_settings(self) -> dict[str, Any]:
+        """The settings that a request carries, by their names in it."""
+        return {name: getattr(self.settings, name) for name in _ASKED}
+
+    def known_products(self) -> list[str]:
+        """Names of the products that can be inspected here."""
+        return [name for name in Catalog(self.home / "catalog").names() if (self.home / "models" / name).is_dir()]
+
+    async def arun(self, request: InspectionRequest, listen: Listen | None = None) -> InspectionReport:
+        """Run a request, or go on with it when its thread was broken off; `listen` hears of each step as it is taken."""
+        async with self.threads.lease(request.thread), self._graph() as graph:
+            return await self._run(graph, request, listen or _nobody)
+
+    async def _run(self, graph: Graph, request: InspectionRequest, listen: Listen) -> InspectionReport:
+        config = _config(request.thread)
+        begun = (await graph.aget_state(config)).values
+        if begun:
+            earlier = InspectionRequest.model_validate(begun["request"])
+            if not request.asks_the_same(earlier) or await asyncio.to_thread(_another_file, request, begun):
+                raise RequestError(f"thread {request.thread!r} holds another inspection; use another thread id")
+            if begun.get("status") == "done":
+                return await asyncio.to_thread(self._stored, begun)
+        try:
+            await self._invoke(graph, None if begun else {"request": request.model_dump(mode="json")}, config, listen)
+        except InputError:
+            if "status" in (await graph.aget_state(config)).values:
+                raise  # the part was read: what has been found so far is kept
+            await graph.checkpointer.adelete_thread(request.thread)  # type: ignore[union-attr]
+            raise
+        return await asyncio.to_thread(self._current, (await graph.aget_state(config)).values)
 
     def review(self, thread_id: str, verdict: str, reviewer: str, comment: str = "") -> InspectionReport:
         """Answer an inspection that waits for a person; returns the final report."""
@@ -177,22 +187,23 @@ class Inspector:
         except ValidationError as error:
             first = error.errors()[0]
             raise RequestError(f"{first['loc'][0]}: {first['msg']}, got {first['input']!r}") from error
-        return _blocking(self._areview(thread_id, answer))
+        return blocking(self._areview(thread_id, answer))
 
     async def _areview(self, thread_id: str, answer: Review) -> InspectionReport:
-        async with self._graph() as graph:
+        async with self.threads.lease(thread_id), self._graph() as graph:
             config = _config(thread_id)
             snapshot = await graph.aget_state(config)
             if not snapshot.interrupts:
                 raise RequestError(f"thread {thread_id!r} does not wait for a review")
-            await self._invoke(graph, Command(resume=answer.model_dump(mode="json")), config)
-            return self._current((await graph.aget_state(config)).values)
+            await self._invoke(graph, Command(resume=answer.model_dump(mode="json")), config, _nobody)
+            return await asyncio.to_thread(self._current, (await graph.aget_state(config)).values)
 
     def trajectory(self, thread_id: str) -> str:
         """The steps of an inspection as JSON Lines."""
-        return trajectory_lines(_blocking(self._values(thread_id)))
+        return trajectory_lines(blocking(self.state_of(thread_id)))
 
-    async def _values(self, thread_id: str) -> dict[str, Any]:
+    async def state_of(self, thread_id: str) -> dict[str, Any]:
+        """The state of an inspection's thread, as plain values; raises `RequestError` where there is none."""
         async with self._graph() as graph:
             values = (await graph.aget_state(_config(thread_id))).values
         if not values:
@@ -208,9 +219,13 @@ class Inspector:
         write_atomically(folder / "report.html", html_page(report, self.store).encode())
         return folder / "report.html"
 
-    async def _invoke(self, graph: Graph, given: Any, config: Any) -> None:
+    async def _invoke(self, graph: Graph, given: Any, config: Any, listen: Listen) -> None:
         # "sync": a step is on disk before the next begins, so a kill costs at most the step that was running.
-        await graph.ainvoke(given, config, durability="sync")
+        async for update in graph.astream(given, config, durability="sync", stream_mode="updates"):
+            for change in update.values():
+                events = change.get("events", ()) if isinstance(change, dict) else ()
+                for event in events:
+                    listen(event)
 
     def _stored(self, values: dict[str, Any]) -> InspectionReport:
         return InspectionReport.model_validate_json(self.store.get(values["report"]))
@@ -229,20 +244,12 @@ class Inspector:
 
     @asynccontextmanager
     async def _graph(self) -> AsyncIterator[Graph]:
-        path = self._home / "threads.sqlite"
-        try:
-            async with checkpointer(path) as saver:
-                yield build_graph(self.workshop, self.instruments, saver)
-        except sqlite3.Error as error:
-            raise StoreError(f"{path} cannot be used ({error}); free space, or move the file away") from error
+        async with self.threads.open() as saver:
+            yield build_graph(self.workshop, self.instruments, saver)
 
 
-@asynccontextmanager
-async def checkpointer(path: Path) -> AsyncIterator[AsyncSqliteSaver]:
-    """Threads in SQLite. Only `REVIVED_TYPES` come back out of it, and nothing is ever unpickled."""
-    async with aiosqlite.connect(path, timeout=30) as connection:
-        serde = JsonPlusSerializer(allowed_msgpack_modules=REVIVED_TYPES, pickle_fallback=False)
-        yield AsyncSqliteSaver(connection, serde=serde)
+def _nobody(event: Mapping[str, Any]) -> None:
+    """Listens to nothing."""
 
 
 def _another_file(request: InspectionRequest, begun: dict[str, Any]) -> bool:
@@ -258,7 +265,7 @@ def _config(thread_id: str) -> Any:
     return {"configurable": {"thread_id": thread_id}, "recursion_limit": _RECURSION_LIMIT}
 
 
-def _blocking(work: Coroutine[Any, Any, Result]) -> Result:
+def blocking(work: Coroutine[Any, Any, Result]) -> Result:
     """Run to the end; in a thread of its own where a loop already runs here, as in a notebook."""
     try:
         asyncio.get_running_loop()

@@ -78,27 +78,25 @@ class Review(Frozen):
     comment: str = Field(default="", max_length=4000)
 
 
-def timed(node: Callable[[Workshop, State], Awaitable[Update]], workshop: Workshop) -> Node:
-    """A node that adds the time it took to the inspection's usage."""
+def timed(node: Callable[[Workshop, State], Update], workshop: Workshop) -> Node:
+    """A node that adds the time it took to the inspection's usage; in a thread, for it reads files and asks models."""
 
     async def run(state: State) -> Update:
         start = time.perf_counter()
-        update = await node(workshop, state)
+        update = await asyncio.to_thread(node, workshop, state)
         usage = update.get("usage", {})
         return {**update, "usage": {**usage, "seconds": usage.get("seconds", 0.0) + time.perf_counter() - start}}
 
     return run
 
 
-async def intake(workshop: Workshop, state: State) -> Update:
+def intake(workshop: Workshop, state: State) -> Update:
     """Read the files and the product's knowledge; a file that cannot be read ends the inspection with its error."""
     request = InspectionRequest.model_validate(state["request"])
-    learned = await asyncio.to_thread(workshop.products.get, request.product)
+    learned = workshop.products.get(request.product)
     inputs = []
     for number, path in enumerate(request.inputs, start=1):
-        loaded = await asyncio.to_thread(
-            load_asset, Path(path), learned.product, workshop.limits, asset_id=f"a{number}"
-        )
+        loaded = load_asset(Path(path), learned.product, workshop.limits, asset_id=f"a{number}")
         workshop.store.put(loaded.content, "bin")
         workshop.native.remember(loaded, learned.product)
         inputs.append(loaded.asset.model_dump(mode="json"))
@@ -124,7 +122,7 @@ async def intake(workshop: Workshop, state: State) -> Update:
     }
 
 
-async def plan(workshop: Workshop, state: State) -> Update:
+def plan(workshop: Workshop, state: State) -> Update:
     """Ask the planner for the next steps; what it gets wrong goes back to it once, then the embedded model plans."""
     stopped = _stop_reason(state)
     if not stopped and state["rounds"] >= MAX_ROUNDS:
@@ -132,7 +130,7 @@ async def plan(workshop: Workshop, state: State) -> Update:
     if stopped:
         return {"stopped": stopped}
     known = [PlannedStep.model_validate(step) for step in state["plan"]]
-    planned = await asyncio.to_thread(_ask_planner, workshop.roles.planner, state, known)
+    planned = _ask_planner(workshop.roles.planner, state, known)
     steps = planned.steps
     return {
         "models": _with_model(state["models"], "planner", planned.model, prompts.PLANNER_PROMPT_VERSION),
@@ -146,7 +144,7 @@ async def plan(workshop: Workshop, state: State) -> Update:
     }
 
 
-async def act(workshop: Workshop, state: State) -> Update:
+def act(workshop: Workshop, state: State) -> Update:
     """Call the tools of the next stage, as far as the budget goes."""
     steps = [PlannedStep.model_validate(step) for step in state["plan"]]
     batch = next_steps(steps)
@@ -168,7 +166,7 @@ async def act(workshop: Workshop, state: State) -> Update:
     return update
 
 
-async def observe(workshop: Workshop, state: State) -> Update:
+def observe(workshop: Workshop, state: State) -> Update:
     """Take the tools' answers into the evidence."""
     answers = _latest_answers(state["messages"])
     evidence = list(state["evidence"])
@@ -203,7 +201,7 @@ async def observe(workshop: Workshop, state: State) -> Update:
     }
 
 
-async def verify(workshop: Workshop, state: State) -> Update:
+def verify(workshop: Workshop, state: State) -> Update:
     """Check every claim by code."""
     log = EvidenceLog.read(state["evidence"])
     learned = workshop.products.get(state["product"])
@@ -211,14 +209,12 @@ async def verify(workshop: Workshop, state: State) -> Update:
     recheck = NativeRecheck(workshop.native, learned, assets, log)
     verifier = ClaimVerifier(log, workshop.store, learned.product, recheck, _modalities(state))
     drafts = [(judged.source, draft) for _, judged in log.judged() for draft in judged.assessment.claims]
-    claims = await asyncio.to_thread(
-        lambda: [verifier.verify(draft, f"c{number}", source) for number, (source, draft) in enumerate(drafts, start=1)]
-    )
+    claims = [verifier.verify(draft, f"c{number}", source) for number, (source, draft) in enumerate(drafts, start=1)]
     values = [claim.model_dump(mode="json") for claim in claims]
     return {"claims": values, "events": [_event("claim", claim=value) for value in values]}
 
 
-async def judge(workshop: Workshop, state: State) -> Update:
+def judge(workshop: Workshop, state: State) -> Update:
     """Apply the policy."""
     product, modalities = workshop.products.get(state["product"]).product, _modalities(state)
     rules = [rule.id for kind in dict.fromkeys(modalities.values()) for rule in rules_for(product, kind)]
@@ -234,7 +230,7 @@ async def judge(workshop: Workshop, state: State) -> Update:
     return {"decision": value, "events": [_event("verdict", **value)]}
 
 
-async def review(workshop: Workshop, state: State) -> Update:
+def review(workshop: Workshop, state: State) -> Update:
     """Ask a person; what they say stands, and the record says that they said it."""
     thread = InspectionRequest.model_validate(state["request"]).thread
     question = {"thread": thread, "reasons": state["decision"]["reasons"]}
@@ -248,7 +244,7 @@ async def review(workshop: Workshop, state: State) -> Update:
     return {"decision": value, "events": [_event("interrupt", **answer.model_dump(mode="json"))]}
 
 
-async def report(workshop: Workshop, state: State) -> Update:
+def report(workshop: Workshop, state: State) -> Update:
     """Write the record into the artifact store."""
     product = workshop.products.get(state["product"]).product
     record = build_report(state, product)

@@ -233,6 +233,7 @@ def _finding(
         native |= {"pixels": round(values["area"] * scale), "centroid": [x, y]}
     return FindingInfo(
         id=id_,
+        region=region.id,
         title=draft.title if draft else "Unlike the normal references",
         defect_type=named.name if named else None,
         severity=_severest(draft.severity if draft else None, named.severity if named else None),

@@ -84,6 +84,8 @@ class MeasurementInfo(Record):
 
 class FindingInfo(Record):
     id: str
+    region: str = ""
+    """Id of the region that it stands on, as evidence and claims name it."""
     title: str
     defect_type: str | None
     severity: Severity

@@ -110,7 +110,7 @@ class SecondLook:
     def size(self, region: Region) -> Quantity:
         """What is larger of a larger region: of a recording how long it lasts, else the area.
 
-        Of a scan with what is missing there, of a video the largest share of the picture at one time.
+        Of a scan what is missing there where that is more, of a video the largest share of the picture at one time.
         """
         found = self.measurements(region.id)
         areas = [name for name in found if name.startswith("area_") and name != "area_share"]
@@ -119,7 +119,8 @@ class SecondLook:
             raise ToolFailure(f"nothing says how large region {region.id} is")
         value, unit = found[name].value, found[name].unit
         if "missing_area" in found:
-            value += found["missing_area"].value
+            # Not added: points that are out of place leave a hole where they should be, and are one place with it.
+            value = max(value, found["missing_area"].value)
         if not region.members and unit == "px":
             value *= self.log.view(region.view_id).source_pixels_per_pixel
         return Quantity(value, unit)

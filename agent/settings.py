@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import platformdirs
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from agent.model_options import ModelOptions
@@ -39,6 +39,8 @@ class Settings(BaseSettings):
     """Of what experts know, what a reasoner is told and shown."""
     price: Annotated[float, Field(ge=0)] | None = None
     """US dollars a million tokens, for all models; by default what the price list says."""
+    threads: SecretStr | None = None
+    """`postgresql://...`, to keep threads there; by default in a file of the home."""
     max_bytes: Annotated[int, Field(gt=0)] = 200_000_000
     max_pixels: Annotated[int, Field(gt=0)] = 50_000_000
     budget: Budget = Budget()

@@ -1,6 +1,7 @@
 """What people see in a terminal: progress on stderr, tables and reports on stdout."""
 
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from tools import Progress as Tell
 if TYPE_CHECKING:
     from agent.checkup import Check
     from agent.demo import Inspected
+    from agent.session import InspectionSession
 
 _COLOURS = {"normal": "green", "anomalous": "red", "review": "yellow"}
 
@@ -85,6 +87,35 @@ def checkup_table(checks: "Sequence[Check]") -> Table:
     for check in checks:
         table.add_row(check.what, f"[{colours[check.state]}]{check.state}[/]", escape(check.found))
     return table
+
+
+def asked_lines() -> Iterator[str]:
+    """Lines that a person types, or that come from a pipe, until they end."""
+    console = Console(stderr=True)
+    while True:
+        try:
+            yield console.input("[bold]> [/]") if sys.stdin.isatty() else _piped()
+        except (EOFError, KeyboardInterrupt):
+            return
+
+
+def _piped() -> str:
+    line = sys.stdin.readline()
+    if not line:
+        raise EOFError
+    results().print(f"> {line.rstrip()}", markup=False, highlight=False)
+    return line
+
+
+def json_lines(session: "InspectionSession", lines: Iterable[str]) -> None:
+    """Answer line by line, each answer one line of JSON on stdout."""
+    from agent.chat.talk import typed
+
+    for line in lines:
+        if line.strip():
+            said = typed(line)
+            answer = session.say(said.words, said.files)
+            results().print(answer.model_dump_json(), soft_wrap=True, markup=False, highlight=False)
 
 
 def _verdict(report: InspectionReport) -> str:

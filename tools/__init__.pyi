@@ -44,6 +44,9 @@ from .briefing import (
 from .briefing import (
     CONDITIONS_VERSION as CONDITIONS_VERSION,
 )
+from .closer_look import PlaceSeen as PlaceSeen
+from .closer_look import compare_place as compare_place
+from .closer_look import see_place as see_place
 from .decoding import (
     luma as luma,
 )

@@ -11,7 +11,6 @@ from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from knowledge import Measurements, NormalityRule, RuleResult, ToolArgumentError, ToolFailure, check_rule, rules_for
 from tools import prompts
@@ -19,6 +18,7 @@ from tools.artifacts import ArtifactStore
 from tools.assessment import Assessment
 from tools.assets import Asset, Limits, decode_image, load_image
 from tools.briefing import CONDITIONS, reasoner_briefing, reasoner_panels
+from tools.closer_look import resized
 from tools.evidence import (
     Assessed,
     Compared,
@@ -239,7 +239,7 @@ class Instruments:
                 "artifacts": (compared.crop, compared.reference_crop),
             }
         pixels = self._store.get_image(view.image)
-        reference = _resized(self._store.get_image(nearest.image), view.width, view.height)
+        reference = resized(self._store.get_image(nearest.image), view.width, view.height)
         mask = self._store.get_array(known.mask)
         difference = float(pixels[mask].mean() - reference[mask].mean()) / 255
         box = _with_surroundings(known.box, view)
@@ -474,9 +474,3 @@ def _unseen(asset: Asset) -> tuple[str, ...]:
 
 def _with_surroundings(box: Box, view: RenderedView) -> Box:
     return box.grown(max(16, max(box.width, box.height) // 3), view.width, view.height)
-
-
-def _resized(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    if pixels.shape[:2] == (height, width):
-        return pixels
-    return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC))

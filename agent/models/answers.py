@@ -8,6 +8,7 @@ from langchain_core.exceptions import OutputParserException
 from langchain_core.messages import AIMessage
 from langchain_core.messages.ai import UsageMetadata
 from pydantic import BaseModel
+from pydantic_core import from_json
 
 Schema = TypeVar("Schema", bound=BaseModel)
 
@@ -31,6 +32,11 @@ def what_is_wrong(message: AIMessage, ended: str | None) -> str:
     return ""
 
 
+def bad_reply(wrong: str) -> OutputParserException:
+    """An error that says what is wrong and nothing else; given words, LangChain's adds an address to them."""
+    return OutputParserException(ValueError(wrong))
+
+
 def read_answer(message: AIMessage, schema: type[Schema]) -> Schema:
     """The answer in a structured reply; raises `OutputParserException` or `ValidationError`."""
     wrong = what_is_wrong(message, message.response_metadata.get("finish_reason"))
@@ -39,7 +45,7 @@ def read_answer(message: AIMessage, schema: type[Schema]) -> Schema:
     if not wrong:
         wrong = _not_json(message.text)
     if wrong:
-        raise OutputParserException(wrong)
+        raise bad_reply(wrong)
     # Strict: what is of another type is not bent into the right one.
     return schema.model_validate_json(message.text, strict=True)
 
@@ -63,9 +69,8 @@ def honest_usage(usage: UsageMetadata | None) -> UsageMetadata | None:
 def _not_json(text: str) -> str:
     """Why a text is not the JSON of one answer; what Python takes for JSON besides is refused."""
     try:
+        from_json(text)  # knows how deep is too deep before the stack does
         json.loads(text, parse_constant=_finite, parse_float=_finite, object_pairs_hook=_once)
-    except RecursionError:
-        return "the reply is nested too deeply"
     except ValueError as error:
         return f"the reply is not JSON: {error}"
     return ""

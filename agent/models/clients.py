@@ -11,7 +11,7 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableLambda
 from pydantic import BaseModel
 
-from agent.models.answers import honest_usage, read_answer, what_is_wrong, with_raw
+from agent.models.answers import bad_reply, honest_usage, read_answer, what_is_wrong, with_raw
 
 _REPLIES_NOT_UNDERSTOOD = (AttributeError, TypeError, LookupError, ValueError, OSError, RecursionError)
 """What the clients raise, besides their own errors, when a server answers something that is not in its protocol."""
@@ -21,6 +21,8 @@ class Guarded(BaseChatModel):
     """Stands before a vendor's client, in programs that block and in those that do not, streaming or not."""
 
     failures: ClassVar[tuple[type[Exception], ...]] = (ModelError, *_REPLIES_NOT_UNDERSTOOD)
+    always: ClassVar[dict[str, Any]] = {}
+    """Options of every call."""
 
     def _asking_for(self, schema: type[BaseModel]) -> dict[str, Any]:
         """Options of a call that ask for the vendor's own structured output."""
@@ -38,6 +40,7 @@ class Guarded(BaseChatModel):
         return self.bind(**self._asking_for(schema)) | RunnableLambda(functools.partial(read, schema=schema))
 
     def _generate(self, *arguments: Any, **options: Any) -> ChatResult:
+        options = {**self.always, **options}
         try:
             return self._checked(super()._generate(*arguments, **options), options)  # type: ignore[safe-super]
         except self.failures as error:
@@ -45,6 +48,7 @@ class Guarded(BaseChatModel):
         raise failure
 
     async def _agenerate(self, *arguments: Any, **options: Any) -> ChatResult:
+        options = {**self.always, **options}
         try:
             return self._checked(await super()._agenerate(*arguments, **options), options)
         except self.failures as error:
@@ -52,6 +56,7 @@ class Guarded(BaseChatModel):
         raise failure
 
     def _stream(self, *arguments: Any, **options: Any) -> Iterator[ChatGenerationChunk]:
+        options = {**self.always, **options}
         whole: ChatGenerationChunk | None = None
         try:
             for chunk in super()._stream(*arguments, **options):
@@ -65,6 +70,7 @@ class Guarded(BaseChatModel):
         raise failure
 
     async def _astream(self, *arguments: Any, **options: Any) -> AsyncIterator[ChatGenerationChunk]:
+        options = {**self.always, **options}
         whole: ChatGenerationChunk | None = None
         try:
             async for chunk in super()._astream(*arguments, **options):
@@ -114,7 +120,7 @@ def _require_usable(message: AIMessage, ended: str | None) -> None:
         raise ModelError(wrong)
     if message.invalid_tool_calls:
         call = message.invalid_tool_calls[0]
-        raise OutputParserException(f"the arguments of {call['name']} are not JSON: {str(call['args'])[:100]}")
+        raise bad_reply(f"the arguments of {call['name']} are not JSON: {str(call['args'])[:100]}")
 
 
 def _joined(whole: ChatGenerationChunk | None, chunk: ChatGenerationChunk) -> ChatGenerationChunk:
@@ -161,6 +167,7 @@ def google_class() -> type[BaseChatModel]:
 
     class GuardedChatGoogle(Guarded, ChatGoogleGenerativeAI):  # type: ignore[misc] # fewer options, none of them ours
         failures: ClassVar[tuple[type[Exception], ...]] = (*Guarded.failures, APIError)
+        always: ClassVar[dict[str, Any]] = {"automatic_continuation": False}  # or a server could ask for more for ever
 
         def _asking_for(self, schema: type[BaseModel]) -> dict[str, Any]:
             # The strict form of a schema, with every field required, is plain JSON Schema that Gemini knows too.

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from agent.embedded_model import EmbeddedModel
 from agent.model_options import ModelOptions
 from agent.models.clients import google_class, openai_class
-from agent.models.wire import Wire
+from agent.models.wire import Wire, tls
 from knowledge import RequestError
 
 _KEYS = {"openai": ("OPENAI_API_KEY",), "google_genai": ("GOOGLE_API_KEY", "GEMINI_API_KEY")}
@@ -19,6 +19,9 @@ _KEYS = {"openai": ("OPENAI_API_KEY",), "google_genai": ("GOOGLE_API_KEY", "GEMI
 # Always given, or the clients would take other addresses from variables that the report knows nothing of.
 _OPENAI = "https://api.openai.com/v1"
 _GOOGLE = "https://generativelanguage.googleapis.com/"
+
+_OTHER_SERVICES = ("GOOGLE_GENAI_USE_VERTEXAI", "GOOGLE_GENAI_USE_ENTERPRISE")
+"""Variables that the client obeys even against its arguments."""
 
 _NO_KEY = "none"
 """A server of one's own wants no key, the clients insist on one."""
@@ -101,7 +104,10 @@ def _openai(model: str, base_url: str | None, key: SecretStr, options: ModelOpti
 
 
 def _google(model: str, base_url: str | None, key: SecretStr, options: ModelOptions) -> BaseChatModel:
-    transport: dict[str, Any] = {"transport": Wire(options), "follow_redirects": False}
+    for variable in _OTHER_SERVICES:
+        if os.environ.get(variable, "").lower() in ("true", "1"):
+            raise RequestError(f"{variable} asks for another service than google_genai:{model} names; unset it")
+    transport: dict[str, Any] = {"transport": Wire(options), "follow_redirects": False, "verify": tls()}
     return google_class()(
         model=model,
         base_url=base_url or _GOOGLE,
@@ -112,6 +118,5 @@ def _google(model: str, base_url: str | None, key: SecretStr, options: ModelOpti
         timeout=options.timeout,
         max_retries=1,
         client_args=transport,
-        vertexai=False,
         name=f"google_genai:{model}",
     )

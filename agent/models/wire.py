@@ -9,7 +9,6 @@ import asyncio
 import datetime
 import email.utils
 import functools
-import json
 import math
 import os
 import random
@@ -32,6 +31,7 @@ from langchain_core.exceptions import (
     ModelRateLimitError,
     ModelTimeoutError,
 )
+from pydantic_core import from_json
 
 from agent.model_options import ModelOptions
 
@@ -113,18 +113,24 @@ class _Live(httpx.SyncByteStream, httpx.AsyncByteStream):
         self._read = 0
 
     def __iter__(self) -> Iterator[bytes]:
-        while chunk := _result(self._next()):
-            yield chunk
+        try:
+            while chunk := _result(self._next()):
+                yield chunk
+        finally:
+            self.close()  # Google's client leaves that to nobody when a listener goes
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        while chunk := await asyncio.wrap_future(_started(self._next())):
-            yield chunk
+        try:
+            while chunk := await asyncio.wrap_future(_started(self._next())):
+                yield chunk
+        finally:
+            self.close()
 
     def close(self) -> None:
-        _result(self._close.aclose())
+        _started(self._close.aclose())  # not waited for: garbage is collected in any thread, that of the loop too
 
     async def aclose(self) -> None:
-        await asyncio.wrap_future(_started(self._close.aclose()))
+        self.close()
 
     async def _next(self) -> bytes:
         """The next bytes; none at the end."""
@@ -151,7 +157,7 @@ async def _attempt(
     """One try, of at most `seconds`; a reply that streams goes on until `end`."""
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(
-            httpx.AsyncClient(verify=_tls(), timeout=seconds, follow_redirects=False)
+            httpx.AsyncClient(verify=tls(), timeout=seconds, follow_redirects=False)
         )
         try:
             async with asyncio.timeout(seconds):
@@ -184,8 +190,8 @@ def _understood(response: httpx.Response, body: bytes) -> httpx.Response | Setba
     """A reply is a JSON object with status 200; it is handed on as such, whatever its headers say."""
     status = response.status_code
     try:
-        value = json.loads(body.decode())
-    except (ValueError, RecursionError):
+        value = from_json(body)  # unlike `json`, it knows how deep is too deep before the stack does
+    except ValueError:
         value = None
     if status != 200:
         return _refused(response, value)
@@ -292,7 +298,8 @@ def _printable(text: str) -> str:
 
 
 @functools.cache
-def _tls() -> ssl.SSLContext:
+def tls() -> ssl.SSLContext:
+    """One for all: it takes longer to make than a connection."""
     return httpx.create_ssl_context()
 
 

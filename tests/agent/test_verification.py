@@ -12,8 +12,10 @@ from tools import (
     ArtifactStore,
     Box,
     ClaimDraft,
+    Compared,
     Evidence,
     EvidenceLog,
+    KnowledgeFound,
     Localized,
     Measurement,
     Region,
@@ -310,3 +312,267 @@ def test_looking_twice_gives_the_same(case) -> None:
     first, second = (case.check("number", "a1.r1", attribute="area", number=288) for _ in range(2))
     assert first == second
     assert as_values(case.records[0].shown.part)["width"] == WIDTH
+
+
+# -- comparisons -----------------------------------------------------------------------------------------------------
+
+SMALL = (slice(30, 36), slice(40, 46))
+"""6 x 6 pixels."""
+
+
+def with_reference(case: Case, level: int, region: str = "a1.r1") -> Case:
+    """The same evidence, and a comparison of a region with a reference of one gray level."""
+    picture = case.store.put_image(np.full((HEIGHT, WIDTH, 3), level, np.uint8))
+    reference = {"id": "abc", "similarity": 0.9, "why": "nearest", "image": picture}
+    # What the log says of the difference is a lie.
+    lie = Compared(region=region, reference="abc", difference=0.0, crop="c.png", reference_crop="r.png")
+    found = KnowledgeFound.model_validate({"view": "a1.v1", "references": [reference], "rules": ()})
+    case.records += [
+        Evidence(id=id_, tool="t", summary="s", shown=content) for id_, content in (("e91", found), ("e92", lie))
+    ]
+    return case
+
+
+@pytest.mark.parametrize(
+    ("subject", "word", "other", "status"),
+    [
+        ("a1.r1", "larger", "a1.r2", "supported"),
+        ("a1.r1", " Larger ", "a1.r2", "supported"),
+        ("a1.r1", "smaller", "a1.r2", "refuted"),
+        ("a1.r2", "smaller", "a1.r1", "supported"),
+        ("a1.r1", "darker", "a1.r2", "supported"),
+        ("a1.r1", "brighter", "a1.r2", "refuted"),
+        ("a1.r2", "brighter", "a1.r1", "supported"),
+        ("a1.r1", "stronger", "a1.r2", "supported"),
+        ("a1.r1", "weaker", "a1.r2", "refuted"),
+        ("a1.r2", "weaker", "a1.r1", "supported"),
+        ("a1.r1", "larger", "a1.r1", "refuted"),
+        ("a1.r1", "larger", "a1.r9", "refuted"),
+        ("a1.r9", "larger", "a1.r1", "refuted"),
+        ("a1.r1", "larger", "a1.v1", "refuted"),
+        ("a1.r1", "larger", "", "unverified"),
+        ("a1.r1", "nicer", "a1.r2", "unverified"),
+        ("a1.r1", "", "a1.r2", "unverified"),
+        ("a1.r1", "darker", "reference", "unverified"),
+        ("a1.r1", "larger", "reference", "unverified"),
+        ("a1.r1", "stronger", "reference", "unverified"),
+    ],
+)
+def test_regions_are_compared_on_the_pixels_and_the_map(case, subject, word, other, status) -> None:
+    verified = case.check("comparison", subject, word=word, other=other)
+    assert verified.status == status, verified.checked
+
+
+@pytest.mark.parametrize(
+    ("level", "word", "status"),
+    [
+        (120, "darker", "supported"),
+        (120, "brighter", "refuted"),
+        (10, "brighter", "supported"),
+        (10, "darker", "refuted"),
+        (41, "darker", "unverified"),
+        (43, "darker", "unverified"),
+        (44, "darker", "supported"),
+    ],
+)
+def test_a_region_is_compared_with_the_reference_again(tmp_path, level, word, status) -> None:
+    case = with_reference(Case(tmp_path, (DARK, 40)), level)
+    assert case.check("comparison", "a1.r1", word=word, other="reference").status == status
+
+
+def test_another_region_than_the_one_that_was_compared_has_no_reference(tmp_path) -> None:
+    case = with_reference(Case(tmp_path, (DARK, 40), (BRIGHT, 200)), 120)
+    assert case.check("comparison", "a1.r2", word="brighter", other="reference").status == "unverified"
+
+
+@pytest.mark.parametrize(
+    ("other", "level", "word"),
+    [
+        ((slice(40, 50), slice(10, 20)), 40, "larger"),
+        ((slice(40, 49), slice(10, 20)), 40, "smaller"),
+        ((slice(40, 50), slice(10, 20)), 41, "darker"),
+    ],
+)
+def test_what_is_too_close_to_call_is_unverified(tmp_path, other, level, word) -> None:
+    case = Case(tmp_path, ((slice(20, 30), slice(60, 70)), 40), (other, level))
+    for said in (word, {"larger": "smaller", "smaller": "larger", "darker": "brighter"}[word]):
+        verified = case.check("comparison", "a1.r1", word=said, other="a1.r2")
+        assert verified.status == "unverified"
+        assert "too close to call" in verified.checked
+
+
+# -- a place on a view -----------------------------------------------------------------------------------------------
+
+
+def shares(place: Slices) -> tuple[float, float, float, float]:
+    return place[1].start / WIDTH, place[0].start / HEIGHT, place[1].stop / WIDTH, place[0].stop / HEIGHT
+
+
+@pytest.mark.parametrize(
+    ("box", "status"),
+    [
+        (shares(DARK), "supported"),
+        ((0.0, 0.0, 1.0, 1.0), "supported"),
+        ((60.2 / WIDTH, 6.2 / HEIGHT, 60.3 / WIDTH, 6.3 / HEIGHT), "supported"),
+        ((0.3, 0.4, 0.6, 0.6), "unverified"),
+        ((0.99, 0.99, 1.0, 1.0), "unverified"),
+        ((0.9, 0.1, 0.7, 0.3), "refuted"),
+        ((0.7, 0.3, 0.9, 0.1), "refuted"),
+        ((0.7, 0.1, 0.7, 0.3), "refuted"),
+        ((1.0, 1.0, 1.0, 1.0), "refuted"),
+        (None, "unverified"),
+    ],
+)
+def test_a_defect_in_a_box_is_supported_where_the_map_shows_one(case, box, status) -> None:
+    verified = case.check("presence", "a1.v1", box=box)
+    assert verified.status == status, verified.checked
+    if box is not None and status != "refuted":
+        assert "threshold is 3.000" in verified.checked
+
+
+def test_a_box_on_a_view_that_is_none_or_promises_nothing(tmp_path) -> None:
+    case = Case(tmp_path, (DARK, 40), threshold=None)
+    assert case.check("presence", "a1.v1", box=shares(DARK)).status == "unverified"
+    assert case.check("presence", "a1.v7", box=shares(DARK)).status == "refuted"
+
+
+@pytest.mark.parametrize(("span", "status"), [(1, "unverified"), (2, "supported")])
+def test_a_box_on_a_drawn_view_is_looked_up_in_the_asset(tmp_path, span, status) -> None:
+    """Four elements in a row behind two pixels and one that shows nothing; the third element is odd."""
+    case = Case(tmp_path)
+    index = np.array([[0, 1, -1]], np.int32)
+    view = (
+        case.records[0]
+        .shown.views[0]
+        .model_copy(update={"width": 3, "height": 1, "inverse": case.store.put_array(index), "span": span})
+    )
+    odd = case.store.put_array(np.array([[0, 0, 9, 0]], np.float32))
+    shown = [
+        case.records[0].shown.model_copy(update={"views": (view,)}),
+        case.records[1].shown.model_copy(update={"map": odd}),
+    ]
+    case.records = [
+        record.model_copy(update={"shown": content}) for record, content in zip(case.records, shown, strict=True)
+    ]
+    assert case.check("presence", "a1.v1", box=(0.4, 0.0, 0.6, 1.0)).status == status
+    assert case.check("presence", "a1.v1", box=(0.0, 0.0, 0.3, 1.0)).status == "unverified"
+    assert "nothing of the part" in case.check("presence", "a1.v1", box=(0.7, 0.0, 1.0, 1.0)).checked
+
+
+# -- hostile values --------------------------------------------------------------------------------------------------
+
+KINDS = ("presence", "count", "place", "size", "colour", "comparison", "number", "time", "rule")
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_number_that_is_none_is_refuted(case, kind, number) -> None:
+    said = {"word": "darker", "other": "a1.r2", "attribute": "area", "number": number}
+    assert case.check(kind, "a1.r1", **said).status == "refuted"
+
+
+@pytest.mark.parametrize(
+    "word", ["", " ", "\x00", "top\nleft", "ᵗᵒᵖ", "🙂", "\u202eleft", "x" * 100_000, "top top sideways"]
+)
+@pytest.mark.parametrize("kind", KINDS)
+def test_odd_words_never_crash_and_never_support(case, kind, word) -> None:
+    for subject in ("a1.r1", word):
+        said = {"word": word, "other": word, "attribute": word, "number": 1e308, "box": (1.0, 1.0, 1.0, 1.0)}
+        if (kind, subject) == ("presence", "a1.r1"):
+            continue  # needs none of them
+        verified = case.check(kind, subject, **said)
+        assert verified.status != "supported"
+        assert len(verified.checked) < 400
+        assert verified.checked.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("size", {"number": 1.05}),
+        ("size", {"number": -1.0}),
+        ("count", {"number": -1}),
+        ("count", {"number": 1.5}),
+        ("number", {"attribute": "area", "number": -288}),
+    ],
+)
+def test_a_number_that_cannot_be_is_refuted(tmp_path, kind, said) -> None:
+    whole = Case(tmp_path, ((slice(0, HEIGHT), slice(0, WIDTH)), 40))
+    assert whole.check(kind, "a1.v1" if kind == "count" else "a1.r1", **said).status == "refuted"
+
+
+@pytest.mark.parametrize(("word", "status"), [("upper right", "supported"), ("lower right", "refuted")])
+def test_other_words_for_a_side_are_known(case, word, status) -> None:
+    assert case.check("place", "a1.r1", word=word).status == status
+
+
+@pytest.mark.parametrize(
+    ("claimed", "status"),
+    [(72.0, "supported"), (73.4, "supported"), (74.0, "refuted"), (70.0, "refuted"), (7.2, "refuted")],
+)
+def test_a_number_may_be_rounded_and_not_be_another(case, claimed, status) -> None:
+    assert case.check("number", "a1.r1", attribute=" Area_mm2", number=claimed).status == status
+
+
+@pytest.mark.parametrize(
+    ("claimed", "status"), [(1.1, "supported"), (1.11, "refuted"), (1.2, "refuted"), (1.0, "refuted")]
+)
+def test_two_significant_digits_are_a_rounding(tmp_path, claimed, status) -> None:
+    """106 pixels of 0.1 mm are 1.06 mm2: 1.1 is that in two digits, though it is off by more than 2 per cent."""
+    product = PRODUCT.model_copy(update={"pixel_size": 0.1})
+    case = Case(tmp_path, ((slice(6, 8), slice(20, 73)), 40), product=product)
+    assert case.check("number", "a1.r1", attribute="area_mm2", number=claimed).status == status
+
+
+def test_a_number_that_is_small_beside_its_decimals_is_not_any_number(tmp_path) -> None:
+    product = PRODUCT.model_copy(update={"unit": "m", "pixel_size": 0.0001})
+    case = Case(tmp_path, (DARK, 40), product=product)
+    area = 288 * 0.0001**2
+    for number, status in ((area, "supported"), (0.0, "supported"), (area * 2, "refuted"), (4e-5, "refuted")):
+        assert case.check("number", "a1.r1", attribute="area_m2", number=number).status == status
+
+
+# -- what is not there, and what is of another asset -----------------------------------------------------------------
+
+
+def test_an_empty_region_is_nowhere_and_nothing_is_in_it(tmp_path) -> None:
+    case = Case(tmp_path, (SMALL, 40))
+    [region] = EvidenceLog(case.records).regions().values()
+    empty = case.store.put_array(np.zeros((HEIGHT, WIDTH), np.bool_))
+    changed = case.records[1].shown.model_copy(update={"regions": (region.model_copy(update={"mask": empty}),)})
+    case.records[1] = case.records[1].model_copy(update={"shown": changed})
+    for kind in ("presence", "place", "colour"):
+        assert case.check(kind, "a1.r1", word="darker").status == "unverified"
+
+
+def test_an_artifact_that_is_gone_leaves_a_claim_unverified(tmp_path) -> None:
+    case = Case(tmp_path, (DARK, 40))
+    case.store.path(case.records[1].shown.map).unlink()
+    verified = case.check("presence", "a1.r1")
+    assert verified.status == "unverified"
+    assert "missing" in verified.checked
+
+
+def test_evidence_of_another_asset_alone_does_not_carry_a_claim(tmp_path) -> None:
+    case = Case(tmp_path, (DARK, 40))
+    records = [record.model_copy(update={"arguments": {"asset": "a1"}}) for record in case.records]
+    records.append(records[0].model_copy(update={"id": "e9", "arguments": {"asset": "a2"}}))
+    verifier = ClaimVerifier(EvidenceLog(records), case.store, case.product, modalities={"a1": "image", "a2": "depth"})
+
+    def status(evidence: tuple[str, ...], **said: Any) -> str:
+        draft = ClaimDraft.model_validate({"text": "t", "evidence": evidence, **said})
+        return verifier.verify(draft, "c1", "m").status
+
+    region = {"kind": "colour", "subject": "a1.r1", "word": "darker"}
+    rule = {"kind": "rule", "subject": "P-1", "word": "kept"}
+    view = {"kind": "count", "subject": "a1.v1", "number": 1}
+    for said in (region, rule, view):
+        assert status(("e1",), **said) == "supported"
+        assert status(("e9", "e1"), **said) == "supported"
+        assert status(("e9",), **said) == "refuted"
+
+
+def test_a_rule_about_what_was_not_given_is_not_checked_on_something_else(case) -> None:
+    verifier = ClaimVerifier(EvidenceLog(case.records), case.store, case.product, modalities={"a1": "depth"})
+    draft = ClaimDraft(kind="rule", text="t", subject="P-1", word="kept", evidence=("e1",))
+    assert verifier.verify(draft, "c1", "m").status == "unverified"

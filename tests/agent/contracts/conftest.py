@@ -30,7 +30,8 @@ from agent.models import ModelOptions, chat_model
 CANARY = "sk-canary-7f3a9e51c0de"
 """The key in the environment; it may reach a peer's header and nothing else."""
 
-QUICK = ModelOptions(timeout=0.3, deadline=1.2)
+PATIENT = ModelOptions(timeout=4, deadline=4)
+HURRIED = ModelOptions(timeout=0.4, deadline=1.6)
 
 Json = dict[str, Any]
 
@@ -133,6 +134,7 @@ def _handler(peer: Peer) -> type[BaseHTTPRequestHandler]:
 
 
 def _play(act: Act, connection: socket.socket, over: threading.Event) -> None:
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if act.silent:
         over.wait(10)
         return
@@ -328,8 +330,12 @@ class Gemini:
     def pictures(self, seen: Seen) -> list[bytes]:
         parts = [part for content in seen.body["contents"] for part in content["parts"]]
         blobs = [part["inlineData"] for part in parts if "inlineData" in part]
-        assert {blob["mimeType"] for blob in blobs} <= {"image/png"}
-        return [base64.urlsafe_b64decode(blob["data"]) for blob in blobs]
+        # Protobuf's JSON has both spellings of a name, and both alphabets; the SDK sends now one and now the other.
+        assert {blob.get("mimeType", blob.get("mime_type")) for blob in blobs} <= {"image/png"}
+        return [base64.b64decode(blob["data"].translate(_URL_SAFE), validate=True) for blob in blobs]
+
+
+_URL_SAFE = str.maketrans("-_", "+/")
 
 
 def _event(value: Json) -> bytes:
@@ -425,10 +431,12 @@ def types_are_ready() -> None:
         _typed(streaming)
 
 
-@pytest.fixture(params=[OpenAI, Gemini], ids=["openai", "gemini"])
+_VENDORS: Mapping[str, type[Vendor]] = {"openai": OpenAI, "gemini": Gemini}
+
+
+@pytest.fixture(params=_VENDORS)
 def vendor(request: pytest.FixtureRequest) -> Vendor:
-    made: Vendor = request.param()
-    return made
+    return _VENDORS[request.param]()
 
 
 @pytest.fixture
@@ -439,8 +447,14 @@ def peer(vendor: Vendor, serve: Callable[[Peer], Peer]) -> Peer:
 
 @pytest.fixture
 def client(vendor: Vendor, peer: Peer) -> Callable[..., BaseChatModel]:
-    """A maker of the vendor's real client, pointed at the peer; by default one that loses patience soon."""
-    return lambda options=QUICK: chat_model(vendor.model, peer.address + vendor.path, options)
+    """A maker of the vendor's real client, pointed at the peer."""
+    return lambda options=PATIENT: chat_model(vendor.model, peer.address + vendor.path, options)
+
+
+@pytest.fixture
+def hurried() -> ModelOptions:
+    """For peers that never come to an end."""
+    return HURRIED
 
 
 @pytest.fixture

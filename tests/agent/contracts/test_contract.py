@@ -62,6 +62,7 @@ def test_an_answer_comes_by_the_vendors_own_structured_output(vendor, peer, clie
     (request,) = peer.requests
     assert request.asked_for["properties"].keys() == schema.model_fields.keys()
     assert "tools" not in request.body
+    assert request.headers["accept-encoding"] == "identity"  # so that its size is seen before it is unpacked
 
 
 def test_a_reasoner_is_shown_every_picture_as_the_vendor_takes_them(vendor, peer, client, act, tmp_path, plate) -> None:

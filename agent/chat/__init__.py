@@ -1,0 +1,1 @@
+"""Conversations about parts: facts, turns, and answers that the facts hold."""

@@ -1,0 +1,102 @@
+"""Where threads are kept, and that one runs only once at a time."""
+
+import asyncio
+import hashlib
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiosqlite
+from filelock import FileLock, Timeout
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
+from knowledge import RequestError, StoreError
+
+REVIVED_TYPES = (
+    ("langchain_core.messages.ai", "AIMessage"),
+    ("langchain_core.messages.human", "HumanMessage"),
+    ("langchain_core.messages.tool", "ToolMessage"),
+)
+"""The only types besides plain values that may come back out of a checkpoint."""
+
+
+class Threads:
+    """Threads of a home: in its own SQLite file, or in a Postgres database that the user names."""
+
+    def __init__(self, home: Path, address: str | None = None) -> None:
+        """`address` is a `postgresql://` URL; raises `RequestError` for any other."""
+        if address is not None and urlsplit(address).scheme not in ("postgres", "postgresql"):
+            raise RequestError("threads are kept in SQLite, or at an address that begins with postgresql://")
+        self._home = home
+        self._address = address
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[BaseCheckpointSaver[Any]]:
+        """The checkpoints; raises `StoreError` where they cannot be read or written."""
+        if self._address is not None:
+            async with _postgres(self._address) as saver:
+                yield saver
+            return
+        path = self._home / "threads.sqlite"
+        try:
+            async with checkpointer(path) as saver:
+                yield saver
+        except sqlite3.Error as error:
+            raise StoreError(f"{path} cannot be used ({error}); free space, or move the file away") from error
+
+    @asynccontextmanager
+    async def lease(self, thread: str) -> AsyncIterator[None]:
+        """Work on a thread alone; raises `RequestError` while another process of this machine does.
+
+        The system takes the lease back from a process that was killed.
+        """
+        name = hashlib.sha256(thread.encode()).hexdigest()[:32]
+        lock = await asyncio.to_thread(_locked, self._home / "leases" / f"{name}.lock", thread)
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(lock.release)
+
+
+def _locked(path: Path, thread: str) -> FileLock:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path, timeout=0, thread_local=False)
+        lock.acquire()
+    except Timeout:
+        raise RequestError(f"thread {thread!r} is being worked on; wait until that is done") from None
+    except OSError as error:
+        raise StoreError(f"{path.parent} cannot be used ({error}); free space, or mend its rights") from error
+    return lock
+
+
+@asynccontextmanager
+async def checkpointer(path: Path) -> AsyncIterator[AsyncSqliteSaver]:
+    """Threads in SQLite. Only `REVIVED_TYPES` come back out of it, and nothing is ever unpickled."""
+    async with aiosqlite.connect(path, timeout=30) as connection:
+        yield AsyncSqliteSaver(connection, serde=_serde())
+
+
+@asynccontextmanager
+async def _postgres(address: str) -> AsyncIterator[BaseCheckpointSaver[Any]]:
+    try:
+        import psycopg
+        from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+    except ImportError:
+        raise RequestError("threads in Postgres need the extra: pip install 'anomalyst[postgres]'") from None
+    try:
+        async with AsyncPostgresSaver.from_conn_string(address, serde=_serde()) as saver:
+            await saver.setup()
+            yield saver
+    except psycopg.Error as error:
+        # The address may hold a password, and so may what the driver says of it.
+        raise StoreError(f"the Postgres database of the threads cannot be used ({type(error).__name__})") from error
+
+
+def _serde() -> JsonPlusSerializer:
+    return JsonPlusSerializer(allowed_msgpack_modules=REVIVED_TYPES, pickle_fallback=False)
