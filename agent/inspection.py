@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from langchain_core.language_models import BaseChatModel
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command
+from langsmith.run_helpers import tracing_context
 from pydantic import ValidationError
 
 from agent.exports import html_page, markdown_text
@@ -159,8 +160,10 @@ class Inspector:
 
     async def arun(self, request: InspectionRequest, listen: Listen | None = None) -> InspectionReport:
         """Run a request, or go on with it when its thread was broken off; `listen` hears of each step as it is taken."""
-        async with self.threads.lease(request.thread), self._graph() as graph:
-            return await self._run(graph, request, listen or _nobody)
+        # Tracing that was switched on for other programs would send pictures to its server, which nobody chose here.
+        with tracing_context(enabled=self.settings.tracing):
+            async with self.threads.lease(request.thread), self._graph() as graph:
+                return await self._run(graph, request, listen or _nobody)
 
     async def _run(self, graph: Graph, request: InspectionRequest, listen: Listen) -> InspectionReport:
         config = _config(request.thread)

@@ -23,4 +23,4 @@ class ModelOptions(Frozen):
     deadline: Annotated[float, Field(gt=0)] = 120.0
     """Seconds for one question: attempts, waits, and a reply that drips in."""
     reply_tokens: Annotated[int, Field(ge=16)] = 4096
-    """A longer reply is cut by the vendor, and is then no answer."""
+    """A longer reply is cut by the vendor, and is then no answer. What a model thinks before it replies comes on top."""

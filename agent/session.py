@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
+from langsmith.run_helpers import tracing_context
 from pydantic import Field
 
 from agent.chat.conversation import Graph, build_conversation
@@ -120,9 +121,10 @@ class InspectionSession:
         return True
 
     async def _run(self, graph: Graph, given: Any, listen: Listen | None) -> None:
-        async for event in graph.astream(given, self._config, durability="sync", stream_mode="custom"):
-            if listen is not None:
-                listen(event)
+        with tracing_context(enabled=self.inspector.settings.tracing):
+            async for event in graph.astream(given, self._config, durability="sync", stream_mode="custom"):
+                if listen is not None:
+                    listen(event)
 
     async def _values(self) -> Mapping[str, Any]:
         async with self.inspector.threads.open() as saver:

@@ -39,6 +39,8 @@ class Settings(BaseSettings):
     """Of what experts know, what a reasoner is told and shown."""
     price: Annotated[float, Field(ge=0)] | None = None
     """US dollars a million tokens, for all models; by default what the price list says."""
+    tracing: bool = False
+    """Let LangSmith record inspections, where its own variables ask for it: pictures and texts are then sent there."""
     threads: SecretStr | None = None
     """`postgresql://...`, to keep threads there; by default in a file of the home."""
     max_bytes: Annotated[int, Field(gt=0)] = 200_000_000

@@ -9,8 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from agent import InspectionSession, Inspector, Settings, progress_bars, split_cells
-from agent.chat.talk import Talk
+from agent import InspectionSession, Inspector, Settings, Talk, progress_bars, split_cells
 from knowledge import SHIPPED_PRODUCTS, read_product
 
 TURNS = (

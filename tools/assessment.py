@@ -14,6 +14,8 @@ ClaimKind = Literal["presence", "count", "place", "size", "colour", "comparison"
 Opinion = Literal["normal", "anomalous", "unsure"]
 
 Words = Annotated[str, Field(max_length=600)]
+Name = Annotated[str, Field(max_length=120)]
+"""An id, or a word that code looks up."""
 Share = Annotated[float, Field(ge=0, le=1)]
 Box = Annotated[tuple[Share, ...], Field(min_length=4, max_length=4)]
 """x0, y0, x1, y1 in shares of a view's width and height, origin top left."""
@@ -25,14 +27,15 @@ _NOT_SENT = frozenset({"default", "title", "maxLength"})
 def _as_sent(schema: dict[str, Any]) -> None:
     """Only what every vendor's schemas know is put to a model."""
     for described in schema.get("properties", {}).values():
-        for keyword in _NOT_SENT:
-            described.pop(keyword, None)
+        for part in (described, described.get("items", {}), *described.get("anyOf", ())):
+            for keyword in _NOT_SENT:
+                part.pop(keyword, None)
 
 
 class Answer(BaseModel):
     """Strict about keys; a stranger among them is the model's mistake and goes back to it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=_as_sent)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, json_schema_extra=_as_sent)
 
 
 class ClaimDraft(Answer):
@@ -53,24 +56,24 @@ class ClaimDraft(Answer):
 
     kind: ClaimKind
     text: Words
-    subject: str
-    attribute: str = ""
-    word: str = ""
-    other: str = ""
+    subject: Name
+    attribute: Name = ""
+    word: Name = ""
+    other: Name = ""
     number: float | None = None
     box: Box | None = None
-    evidence: tuple[str, ...]
+    evidence: tuple[Name, ...]
     """Ids of the evidence it rests on; at least one."""
 
 
 class FindingDraft(Answer):
     """A defect, tied to the region that shows it."""
 
-    region: str
+    region: Name
     """A region id; or a view id with a box, where no region covers the place."""
     box: Box | None = None
     title: Words
-    defect_type: str | None = None
+    defect_type: Name | None = None
     """Name of a defect type of the product, or null when none fits."""
     severity: Severity
     explanation: Words
@@ -79,7 +82,7 @@ class FindingDraft(Answer):
 class RuleAnswer(Answer):
     """Answer to the yes/no question of one normality rule."""
 
-    rule: str
+    rule: Name
     answer: Literal["yes", "no", "cannot_tell"]
     reason: Words = ""
 

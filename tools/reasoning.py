@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -24,6 +25,10 @@ NO_REPLY = (ModelError, LangChainException, httpx.HTTPError, OSError)
 
 BAD_REPLY = (ValidationError, OutputParserException, json.JSONDecodeError)
 """A reply came and does not fit the schema: it goes back to the model once."""
+
+
+_ADVERTISED = re.compile(r"\s*For further information visit \S+")
+"""A link of pydantic's, which is of no use to a model or to who reads a report."""
 
 
 class Member(NamedTuple):
@@ -173,4 +178,5 @@ def _size(message: BaseMessage) -> int:
 
 
 def _first_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    said = _ADVERTISED.sub("", " ".join(str(error).split()))
+    return said[:300].strip() or type(error).__name__

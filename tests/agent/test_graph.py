@@ -5,11 +5,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
 import pytest
 from langchain_core.exceptions import OutputParserException
+from langchain_core.tracers.langchain import wait_for_all_tracers
 from PIL import Image
 
 from agent import Budget, Inspector, Settings
@@ -340,3 +343,28 @@ def test_a_killed_inspection_goes_on_and_ends_in_the_same_report(learned_home, i
     assert canonical(resumed) == canonical(inspector.inspect(scratched, "plate"))
     after = inspector.trajectory(f"killed-{role}").count('"tool_result"')
     assert after == resumed.usage.steps
+
+
+def test_tracing_that_was_switched_on_elsewhere_sends_nothing(inspector, clean, monkeypatch) -> None:
+    heard = []
+
+    class Tracer(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            heard.append(self.path)
+            self.send_response(202)
+            self.end_headers()
+
+        do_GET = do_PATCH = do_POST  # noqa: N815
+
+        def log_message(self, *arguments: object) -> None:
+            """Says nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Tracer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("LANGSMITH_TRACING", "true")
+        monkeypatch.setenv("LANGSMITH_API_KEY", "SECRET")
+        monkeypatch.setenv("LANGSMITH_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+        assert inspector.inspect(clean, "plate").verdict == "normal"
+        wait_for_all_tracers()
+        server.shutdown()
+    assert heard == []
