@@ -14,6 +14,7 @@ from tools import (
     Limits,
     LocalizerSettings,
     Progress,
+    is_frame_folder,
     modality_of,
     read_file,
 )
@@ -29,9 +30,11 @@ def enrol(
     progress: Progress,
 ) -> LearnedProduct:
     """Learn `name` from the files in the folders `good`, with what `spec` or the catalog says of it."""
-    files = _files(good)
-    product = _product(inspector.products.catalog, name, spec, files)
-    return inspector.enroll(product, files, _files(held_out) or None, settings=settings, progress=progress)
+    product = _product(inspector.products.catalog, name, spec, good)
+    frames = "video" in product.modality
+    return inspector.enroll(
+        product, _files(good, frames), _files(held_out, frames) or None, settings=settings, progress=progress
+    )
 
 
 def summary(learned: LearnedProduct) -> dict[str, Any]:
@@ -99,7 +102,7 @@ def known_products(home: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _product(catalog: Catalog, name: str, spec: Path | None, files: Sequence[Path]) -> Product:
+def _product(catalog: Catalog, name: str, spec: Path | None, good: Sequence[Path]) -> Product:
     if spec is not None:
         product = read_product(spec)
         if product.name != name:
@@ -111,7 +114,7 @@ def _product(catalog: Catalog, name: str, spec: Path | None, files: Sequence[Pat
         return Product(
             name=name,
             description="Nothing is known of this product but its normal references.",
-            modality=_modalities(files),
+            modality=_modalities(_files(good, frames=False)),
         )
     except ValueError as error:
         raise ProductError(f"{name!r} is no product name; use small letters, digits, - and _") from error
@@ -125,14 +128,19 @@ def _modalities(files: Sequence[Path]) -> tuple[Modality, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _files(folders: Sequence[Path]) -> list[Path]:
-    return [path for folder in folders for path in _inside(folder)]
+def _files(folders: Sequence[Path], frames: bool) -> list[Path]:
+    return [path for folder in folders for path in _inside(folder, frames)]
 
 
-def _inside(folder: Path) -> list[Path]:
+def _inside(folder: Path, frames: bool) -> list[Path]:
+    """Files, and where parts are inspected by video the folders of pictures that are one each."""
     if not folder.is_dir():
         raise AssetError(f"{folder}: there is no such folder; give a folder with files of normal parts")
-    found = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    found = sorted(
+        path
+        for path in folder.iterdir()
+        if not path.name.startswith(".") and (path.is_file() or (frames and is_frame_folder(path)))
+    )
     if not found:
         raise AssetError(f"{folder}: there are no files in this folder")
     return found

@@ -1,6 +1,7 @@
 """Inspector: inspect parts from a program, in plain or in asynchronous code."""
 
 import asyncio
+import functools
 import hashlib
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -36,6 +37,7 @@ from tools import (
     LocalizerSettings,
     NativeInstruments,
     Progress,
+    asset_content,
 )
 
 Graph = CompiledStateGraph[State, None, State, State]
@@ -248,7 +250,12 @@ class Inspector:
     @asynccontextmanager
     async def _graph(self) -> AsyncIterator[Graph]:
         async with self.threads.open() as saver:
-            yield build_graph(self.workshop, self.instruments, saver)
+            yield self._compiled.copy({"checkpointer": saver})
+
+    @functools.cached_property
+    def _compiled(self) -> Graph:
+        """Built once: schemas of tools and state cost more than all the rest of the agent in one inspection."""
+        return build_graph(self.workshop, self.instruments)
 
 
 def _nobody(event: Mapping[str, Any]) -> None:
@@ -259,9 +266,12 @@ def _another_file(request: InspectionRequest, begun: dict[str, Any]) -> bool:
     """True when the path now holds another file than the one that the thread has read."""
     read = [value["sha256"] for value in begun.get("inputs", ())]
     paths = [Path(path) for path in request.inputs]
-    if not read or not all(path.is_file() for path in paths):
+    if not read or not all(path.exists() for path in paths):
         return False
-    return read != [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+    try:
+        return read != [hashlib.sha256(asset_content(path)).hexdigest() for path in paths]
+    except InputError:
+        return True
 
 
 def _config(thread_id: str) -> Any:

@@ -100,12 +100,14 @@ class SecondLook:
         return as_values(tuple(self.measurements(region_id).values()))
 
     def part(self, log: EvidenceLog) -> dict[str, float]:
-        """Measurements of the asset that a log is about: of a picture from its pixels, of others as they were read."""
+        """Measurements of the asset that a log is about, taken again."""
         shown = next((shown for _, shown in log.of(ViewsShown)), None)
         if shown is None:
             raise ToolFailure("the part was not rendered, so it cannot be measured again")
         view = shown.views[0]
-        return as_values(shown.part if view.inverse else measure_part(self._store.get_image(view.image)))
+        if view.inverse:
+            return as_values(self.native.measure_part(view.id))
+        return as_values(measure_part(self._store.get_image(view.image)))
 
     def size(self, region: Region) -> Quantity:
         """What is larger of a larger region: of a recording how long it lasts, else the area.

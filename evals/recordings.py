@@ -4,7 +4,9 @@ import json
 import statistics
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +19,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from evals.event_metrics import best_event_f1, event_scores, intervals_of, vus_pr
 from knowledge import RequestError
-from tools import Progress, Recording, RecordingLocalizer, fit_recording, read_recording
+from tools import Progress, Recording, fit_recording, read_recording
 
 PEERS = ("matrix_profile", "iforest")
 ALPHA = 0.05
@@ -59,6 +61,8 @@ class Scored(NamedTuple):
     seconds: float
     reported: NDArray[np.bool_] | None
     """(T,) samples that it reports by its own threshold; None for a detector that has none."""
+    judged_by: str | None = None
+    """Whose word it took, `samples`, `views` or `both`; None for a detector that has no choice."""
 
 
 Detector = Callable[[Case], Scored]
@@ -76,7 +80,7 @@ def run_recordings(
     Args:
         source: a folder with a folder for each set, each with `labels.json`; or one that holds it as `timeseries`.
         names: sets, all by default.
-        seed: of the isolation forest; all else is without chance.
+        seed: of the isolation forest, and of the anomalies by which samples and plots are compared.
         progress: told what is done.
         peers: of `PEERS`.
 
@@ -91,7 +95,8 @@ def run_recordings(
             f"there is no set {unknown} of recordings in {folder}; there are {', '.join(found) or 'none'}"
         )
     sets = {name: list(read_cases(folder / name)) for name in names or found}
-    ours = [_run_set(name, cases, _anomalyst, "anomalyst", progress) for name, cases in sets.items()]
+    detect = partial(_anomalyst, seed=seed)
+    ours = [_run_set(name, cases, detect, "anomalyst", progress) for name, cases in sets.items()]
     compared = {
         peer: [_run_set(name, cases, detector, peer, progress) for name, cases in sets.items()]
         for peer, detector in rivals.items()
@@ -131,9 +136,10 @@ def _beginning(recording: Recording, samples: int) -> Recording:
 
 
 def _run_set(name: str, cases: Sequence[Case], detector: Detector, who: str, progress: Progress) -> dict[str, Any]:
-    rows, alarms = [], 0
+    rows, alarms, opinions = [], 0, Counter[str]()
     for done, case in enumerate(cases):
         scored = detector(case)
+        opinions.update([scored.judged_by] if scored.judged_by else [])
         truth, scores = case.truth[case.judged_from :], scored.scores[case.judged_from :]
         if truth.any():
             rows.append(_figures(truth, scores, case, scored))
@@ -148,6 +154,7 @@ def _run_set(name: str, cases: Sequence[Case], detector: Detector, who: str, pro
         "with_anomalies": len(rows),
         **{key: _mean([row[key] for row in rows]) for key in _FIGURES},
         "events_reported_on_normal": alarms if own_cut else None,
+        "judged_by": dict(opinions) or None,
     }
 
 
@@ -183,6 +190,7 @@ def _protocol(seed: int, peers: Sequence[str]) -> dict[str, Any]:
         "averages": "over the recordings of a set that hold an anomaly, then over sets",
         "vus_pr": f"Paparrizos et al. 2022, as RangeAUC_volume_opt of the package vus; buffers 0 .. {BUFFER} samples",
         "events": "composite F1 (Garg et al. 2021): precision by samples, recall by intervals; best cut chosen with the truth",
+        "judged_by": "samples, plots of them or both, as anomalies made on the training data prefer",
         "own_cut": f"threshold at alpha {ALPHA:g} for each stretch, from normal data alone",
         "peers": {name: _SAYS[name] for name in peers},
     }
@@ -196,20 +204,16 @@ _SAYS = {
 }
 
 
-def _anomalyst(case: Case) -> Scored:
+def _anomalyst(case: Case, seed: int) -> Scored:
     started = time.perf_counter()
-    localizer = _fitted(case)
+    localizer = fit_recording([lambda part=part: part for part in case.train], seed=seed)  # type: ignore[misc]
     found = localizer.localize(case.recording)
     seconds = time.perf_counter() - started
     samples = len(case.truth)
     reported = np.zeros(samples, np.bool_)
     for place in localizer.places(case.recording, found.values, localizer.threshold(ALPHA).value):
         reported[place.members % samples] = True
-    return Scored(found.values.max(axis=0).astype(np.float64), seconds, reported)
-
-
-def _fitted(case: Case) -> RecordingLocalizer:
-    return fit_recording([lambda part=part: part for part in case.train])  # type: ignore[misc]
+    return Scored(found.values.max(axis=0).astype(np.float64), seconds, reported, localizer.opinion)
 
 
 def _peer(name: str, seed: int) -> Detector:

@@ -128,6 +128,8 @@ from .intake import (
 from .intake import (
     LoadedAsset as LoadedAsset,
 )
+from .intake import as_file as as_file
+from .intake import asset_content as asset_content
 from .intake import (
     load_asset as load_asset,
 )
@@ -260,6 +262,7 @@ from .motion import (
 from .motion import (
     intervals_of as intervals_of,
 )
+from .motion import is_frame_folder as is_frame_folder
 from .motion import (
     provisional_threshold as provisional_threshold,
 )

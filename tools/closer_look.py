@@ -6,6 +6,7 @@ from PIL import Image
 
 from knowledge import Frozen, ToolFailure
 from tools.artifacts import ArtifactStore
+from tools.decoding import luma
 from tools.evidence import EvidenceLog, KnowledgeFound, Localized
 from tools.native import shown_values
 from tools.rendering import render_crop
@@ -77,7 +78,7 @@ def compare_place(
     beside = render_crop(
         view.model_copy(update={"image": store.put_image(other)}), seen.box, f"{name}.reference", store
     )
-    difference = float(pixels[seen.box.slices].mean() - other[seen.box.slices].mean()) / 255
+    difference = float(luma(pixels[seen.box.slices]).mean() - luma(other[seen.box.slices]).mean()) / 255
     return seen.model_copy(update={"reference": reference.id, "reference_crop": beside.image, "difference": difference})
 
 

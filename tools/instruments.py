@@ -19,6 +19,7 @@ from tools.assessment import Assessment
 from tools.assets import Asset, Limits, decode_image, load_image
 from tools.briefing import CONDITIONS, reasoner_briefing, reasoner_panels
 from tools.closer_look import resized
+from tools.decoding import luma
 from tools.evidence import (
     Assessed,
     Compared,
@@ -241,7 +242,7 @@ class Instruments:
         pixels = self._store.get_image(view.image)
         reference = resized(self._store.get_image(nearest.image), view.width, view.height)
         mask = self._store.get_array(known.mask)
-        difference = float(pixels[mask].mean() - reference[mask].mean()) / 255
+        difference = float(luma(pixels)[mask].mean() - luma(reference)[mask].mean()) / 255
         box = _with_surroundings(known.box, view)
         crop, reference_crop = (self._store.put_image(image[box.slices]) for image in (pixels, reference))
         return {

@@ -18,15 +18,18 @@ _NPY = b"\x93NUMPY"
 class LoadedAsset(NamedTuple):
     asset: Asset
     content: bytes
-    """The file, byte for byte."""
+    """The file, byte for byte; of a folder of pictures what `asset_content` packs it into."""
     native: Any
     """(H, W, 3) RGB pixels of a picture; of other modalities what their kit reads."""
 
 
 def load_asset(path: Path, product: Product, limits: Limits | None = None, *, asset_id: str = "a1") -> LoadedAsset:
-    """Read a file as what its product is inspected by; raises `AssetError` saying what is wrong and how to mend it."""
+    """Read a file as what its product is inspected by; raises `AssetError` saying what is wrong and how to mend it.
+
+    A folder of numbered pictures is one video, where the product is inspected by videos.
+    """
     limits = limits or Limits()
-    content = read_file(path, limits)
+    content = asset_content(path, limits) if "video" in product.modality else read_file(path, limits)
     modality = modality_of(content, path.name, product.modality)
     if modality == "image":
         loaded = decode_image(content, path.name, limits, asset_id=asset_id, window=window_of(product))
@@ -41,6 +44,29 @@ def load_asset(path: Path, product: Product, limits: Limits | None = None, *, as
         notes=native.notes,
     )
     return LoadedAsset(asset, content, native)
+
+
+def asset_content(path: Path, limits: Limits | None = None) -> bytes:
+    """The bytes that an asset is known by: a file's own, or the pictures of a folder packed in their order.
+
+    The same pictures under the same names are the same bytes, whose sha256 is the asset's. Raises `AssetError`.
+    """
+    limits = limits or Limits()
+    if not path.is_dir():
+        return read_file(path, limits)
+    from tools.motion import is_frame_folder, pack_folder
+
+    return pack_folder(path, limits) if is_frame_folder(path) else read_file(path, limits)
+
+
+def as_file(path: Path, scratch: Path, limits: Limits | None = None) -> Path:
+    """A path to a file with an asset's content: its own, or of a folder of pictures one written into `scratch`."""
+    if not path.is_dir():
+        return path
+    content = asset_content(path, limits)
+    packed = scratch / f"{hashlib.sha256(content).hexdigest()[:16]}.frames"
+    packed.write_bytes(content)
+    return packed
 
 
 def modality_of(content: bytes, name: str, allowed: Sequence[Modality]) -> Modality:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from knowledge import Catalog, FittedPartError, Modality, Product, ProductError, ReferenceImage, ReferenceIndex
 from tools.assets import Limits
 from tools.fitted import MANIFEST, forget_fitted
-from tools.intake import load_asset
+from tools.intake import as_file, load_asset
 from tools.learned_native import FittedNative, LearnedNative, NativePart, fit_native, load_native
 from tools.localization import (
     SHIPPED,
@@ -113,6 +114,21 @@ class LearnedProducts:
         Of each modality, without `held_out`, half of `good` is held out for calibration when there are many, else each
         in turn. Every file is read before anything is written, so a damaged one leaves what was there untouched.
         """
+        with TemporaryDirectory() as scratch:
+            # References are files: the pictures of a folder that is a video become one.
+            parts, apart = (
+                [as_file(path, Path(scratch), self._limits) for path in paths] for paths in (good, held_out)
+            )
+            return self._learn(product, parts, apart, settings, progress)
+
+    def _learn(
+        self,
+        product: Product,
+        good: Sequence[Path],
+        held_out: Sequence[Path],
+        settings: LocalizerSettings | None,
+        progress: Progress,
+    ) -> LearnedProduct:
         settings = self._settings(product, settings or LocalizerSettings())
         files = _distinct([self._file(path, product) for path in good])
         known = {file.sha256 for file in files}

@@ -145,10 +145,13 @@ def _time_series() -> Kit:
 
 
 def _video() -> Kit:
-    from tools.motion import VideoLocalizer, fit_video, looks_like_video, measure_part, read_video
+    from tools.decoding.frames import is_packed
+    from tools.motion import VideoLocalizer, fit_video, looks_like_video, measure_part, read_frames, read_video
     from tools.rendering.video import render_closer, render_video
 
     def read(content: bytes, name: str, product: Product, limits: Limits) -> Any:
+        if is_packed(content):
+            return read_frames(content, name, rate=product.sample_rate, limits=limits)
         return read_video(content, name)
 
     def render(native: Any, localizer: Any) -> tuple[Rendering, ...]:

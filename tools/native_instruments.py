@@ -252,6 +252,11 @@ class NativeRecheck:
     def measure(self, region: Region) -> tuple[Measurement, ...]:
         return self._instruments.measure(self._of(region.view_id), self._learned, self._log, region)
 
+    def measure_part(self, view_id: str) -> tuple[Measurement, ...]:
+        """The whole asset that a view shows."""
+        asset = self._of(view_id)
+        return kit_of(asset.modality).measure_part(self._instruments.native(asset, self._learned.product))
+
     def count(self, view_id: str, values: NDArray[np.float32], threshold: float) -> int:
         return self._instruments.count(self._of(view_id), self._learned, values, threshold)
 

@@ -55,6 +55,7 @@ def test_a_run_and_its_table(source: Path) -> None:
     assert row["vus_pr"] > 0.9
     assert row["auroc"] > 0.95
     assert row["event_recall"] == 1
+    assert row["judged_by"] == {"samples": 3}
     assert result["macro"]["vus_pr"] == row["vus_pr"]
     assert result["peers"] == {}
     assert json.loads(json.dumps(result)) == result
@@ -70,6 +71,7 @@ def test_peers_run_beside(source: Path) -> None:
     assert peer["vus_pr"] > 0.5
     assert peer["event_f1"] is None
     assert peer["events_reported_on_normal"] is None
+    assert peer["judged_by"] is None
 
 
 def test_what_there_is_not(source: Path) -> None:

@@ -4,11 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from agent.simulated.conveyor import encode
 from knowledge import AssetError
-from tools.motion import Video, looks_like_video, measure_part, read_frames, read_video
+from tools.motion import Video, looks_like_video, measure_part, read_video
 
 
 def square_at(x: int) -> np.ndarray:
@@ -62,26 +61,6 @@ def test_a_file_that_ends_too_early_is_doubted(tmp_path) -> None:
 def test_the_message_names_the_file() -> None:
     with pytest.raises(AssetError, match=r"^notes\.mp4: is not a video"):
         read_video(b"plain text", "notes.mp4")
-
-
-def test_pictures_with_a_rate_are_a_video(tmp_path) -> None:
-    paths = []
-    for number in range(8):
-        paths.append(tmp_path / f"{number}.png")
-        Image.fromarray(square_at(4 * number)).save(paths[-1])
-    video = read_frames(paths, rate=5)
-    np.testing.assert_allclose(video.times, np.arange(8) / 5)
-    np.testing.assert_allclose(video.lags[1:], 0.2)
-    np.testing.assert_array_equal(video.frames[3], square_at(12))
-    np.testing.assert_array_equal(video.earlier[3][:, 8], square_at(8)[:, 8, 0])
-    uneven = read_frames(paths, times=[0, 0.1, 0.2, 0.3, 1, 2, 3, 4])
-    assert uneven.lags[3] == pytest.approx(0.2)
-    with pytest.raises(AssetError, match="rising"):
-        read_frames(paths, times=[0, 1, 2, 3, 4, 5, 7, 6])
-    with pytest.raises(AssetError, match="one of both"):
-        read_frames(paths)
-    with pytest.raises(AssetError, match="at least two"):
-        read_frames(paths[:1], rate=1)
 
 
 def test_a_whole_video_in_numbers() -> None:

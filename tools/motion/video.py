@@ -1,17 +1,15 @@
 """Video: an asset's frames, sampled evenly in time, and what can be said of them as a whole."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from knowledge import AssetError
-from tools.assets import clean_name, load_image
-from tools.decoding.videos import LAG, container_of, decode_video, luma, probe_video, shown_size
+from tools.assets import Limits, clean_name
+from tools.decoding.frames import decode_frames, is_packed
+from tools.decoding.videos import container_of, decode_video, luma, probe_video
 from tools.decoding.worker import MAX_SECONDS, Decoded, decode_in_worker
 from tools.measuring import Measurement
 
@@ -102,8 +100,8 @@ class Video:
 
 
 def looks_like_video(content: bytes, name: str) -> bool:
-    """Whether the first bytes are those of an MP4, MOV, MKV, WebM, AVI or GIF; nothing is decoded."""
-    return container_of(content) is not None
+    """Whether the first bytes are those of an MP4, MOV, MKV, WebM, AVI or GIF, or of a packed folder of pictures."""
+    return is_packed(content) or container_of(content) is not None
 
 
 def read_video(
@@ -127,33 +125,34 @@ def read_video(
     return _video_of(decoded, shown)
 
 
-def read_frames(paths: Sequence[Path], *, times: Sequence[float] | None = None, rate: float | None = None) -> Video:
-    """A video from picture files in their order, given either their `times` in seconds or their `rate` a second.
+def read_frames(
+    content: bytes,
+    name: str,
+    *,
+    rate: float | None = None,
+    limits: Limits | None = None,
+    most_frames: int = MOST_FRAMES,
+) -> Video:
+    """Decode a packed folder of pictures in the bounded process; `rate` is needed where their names give no times.
 
-    All are read at one size; at most `MOST_FRAMES`, evenly. Raises `AssetError`.
+    Raises `AssetError`, also where pictures differ in size.
     """
-    seconds = _frame_times(len(paths), times, rate)
-    wanted = np.unique(np.linspace(0, len(paths) - 1, min(len(paths), MOST_FRAMES)).round().astype(int))
-    first = load_image(paths[0]).pixels
-    size = shown_size(first.shape[1], first.shape[0])
-    before = np.maximum(np.minimum(np.searchsorted(seconds, seconds[wanted] - 0.75 * LAG, side="right"), wanted) - 1, 0)
-    frames = np.stack([_small(paths[number], size, first.shape) for number in wanted])
-    at = {int(number): frame for number, frame in zip(wanted, frames, strict=True)}
-    earlier = [luma(at[number] if number in at else _small(paths[number], size, first.shape)) for number in before]
-    return Video(
-        frames,
-        np.stack(earlier),
-        seconds[wanted] - seconds[before],
-        seconds[wanted],
-        wanted.astype(np.int64),
-        first.shape[1],
-        first.shape[0],
-        float(seconds[-1] - seconds[0]),
-        len(paths),
-        (len(paths) - 1) / float(seconds[-1] - seconds[0]),
-        "pictures",
-        _thinned_note(len(wanted), len(paths)),
+    limits = limits or Limits()
+    decoded = decode_in_worker(
+        decode_frames,
+        content,
+        clean_name(name),
+        seconds=READING_SECONDS,
+        most_frames=most_frames,
+        rate=rate,
+        max_pixels=limits.max_pixels,
+        min_side=limits.min_side,
     )
+    video = _video_of(decoded, clean_name(name))
+    if rate is None or not decoded.about["timed"] or abs(video.rate / rate - 1) <= 0.01:
+        return video
+    said = f"the pictures' own times say {video.rate:.4g} a second, not the {rate:g} that were given; they are used"
+    return replace(video, notes=(*video.notes, said))
 
 
 def measure_part(video: Video) -> tuple[Measurement, ...]:
@@ -254,23 +253,3 @@ def _doubts(about: Any, span: float) -> tuple[str, ...]:
         (missing and about["ended"] != "time", f"the file says it is longer than the {span:.1f} s that it holds"),
     ]
     return tuple(sentence for holds, sentence in found if holds)
-
-
-def _frame_times(count: int, times: Sequence[float] | None, rate: float | None) -> Seconds:
-    if count < 2:
-        raise AssetError(f"expected at least two frames of a video, got {count}")
-    if (times is None) == (rate is None):
-        raise AssetError("pictures of a video need either the time of each or their rate; give one of both")
-    seconds = np.arange(count) / rate if rate is not None else np.asarray(times, np.float64)
-    if seconds.shape != (count,) or not np.isfinite(seconds).all() or (np.diff(seconds) <= 0).any():
-        raise AssetError(f"the times of {count} frames must be as many rising numbers of seconds")
-    return np.asarray(seconds, np.float64)
-
-
-def _small(path: Path, size: tuple[int, int], shape: tuple[int, ...]) -> Frames:
-    pixels = load_image(path).pixels
-    if pixels.shape != shape:
-        raise AssetError(
-            f"{clean_name(path.name)}: {pixels.shape[1]} x {pixels.shape[0]} pixels, the first frame has others"
-        )
-    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))

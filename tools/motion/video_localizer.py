@@ -87,15 +87,6 @@ class VideoLocalizer:
         blocks = 1 if self.calibrated_on == "parts" else stretches(video)
         return NativeLocalization(values, float(values.max()), self._unlike(video, moments, values), blocks)
 
-    def signs_of(self, video: Video) -> dict[str, Values]:
-        """What `localize` takes the highest of: by sign, its (F, h, w) values in units of its spread."""
-        found = self.course.signs(self.eye.see(self.fitted_to(video)))
-        scaled = [
-            (found[number] - float(self.scales.median[number])) / float(self.scales.deviation[number])
-            for number in range(len(SIGNS))
-        ]
-        return {name: sign.numpy().astype(np.float32) for name, sign in zip(SIGNS, scaled, strict=True)}
-
     def threshold(self, alpha: float, blocks: int = 1) -> Threshold:
         """What to hold a video's values against.
 

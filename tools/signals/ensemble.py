@@ -1,13 +1,14 @@
-"""Several detectors on one scale, averaged.
+"""Several detectors on one scale, averaged: those of the samples, and the one that looks at plots of them.
 
 Each is brought to deviations of what it says on normal data that it has not seen, first channel by channel, then
 together; from five deviations on more of them count by their logarithm alone, so that one detector that goes wild does
 not silence the others; and the mean of all is taken. The scale of what was held out also weighs the detectors: one
-that says much of unseen normal data, such as a level that drifts, has a large deviation and little to say.
+that says much of unseen normal data, such as a level that drifts, has a large deviation and little to say. Where both
+samples and plots are asked, either has one vote.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from tools.signals.detector import Contributions, Detector, Floats
 from tools.signals.lagged_components import Hotelling, Lags, Residual
 from tools.signals.nearest_windows import RawWindows, ShapeWindows
+from tools.signals.plotted_windows import Eye, PlottedWindows
 from tools.signals.statistics import WindowStatistics
 
 _SATURATES = 5.0
@@ -23,7 +25,17 @@ _LAGGED_VALUES = 200
 """Channels times lags that components are taken of, at most (besides the least number of lags)."""
 
 DETECTORS: tuple[type[Detector], ...] = (WindowStatistics, RawWindows, ShapeWindows, Residual, Hotelling)
-"""In the order in which they are averaged."""
+"""Of the samples, in the order in which they are averaged."""
+
+Opinion = Literal["samples", "views", "both"]
+"""Whose word an ensemble takes; `views` are plots of windows."""
+
+OPINIONS: tuple[Opinion, ...] = get_args(Opinion)
+
+_SHARES: Mapping[Opinion, tuple[float, float]] = {"samples": (1.0, 0.0), "views": (0.0, 1.0), "both": (0.5, 0.5)}
+"""Of the detectors of the samples together, and of the plots."""
+
+Maker = Callable[[Sequence[Floats]], Detector]
 
 Fold = tuple[Sequence[Floats], Sequence[Floats]]
 """Pieces to learn from, and pieces that were held out."""
@@ -75,21 +87,31 @@ class Scaled(NamedTuple):
         return saturated(self.of_all.apply(_together(said, channels))), channels
 
 
+class Plotting(NamedTuple):
+    """How plots are made and learned."""
+
+    length: int
+    """Samples of a plot."""
+    seed: int
+    eye: Eye
+
+
 class Ensemble:
     """Detectors of one product, each with its scales, and the scale of their mean."""
 
-    def __init__(self, detectors: Sequence[Scaled], scale: Scale) -> None:
+    def __init__(self, detectors: Sequence[Scaled], scale: Scale, opinion: Opinion = "samples") -> None:
+        """`detectors` are those that the opinion asks for, in their order."""
         self.detectors = tuple(detectors)
         self.scale = scale
+        self.opinion: Opinion = opinion
 
     def judge(self, piece: Floats) -> Judged:
         """Of (C, T) in deviations of the channels."""
         together, channels = np.zeros(piece.shape[1]), np.zeros(piece.shape)
-        for scaled in self.detectors:
+        for share, scaled in zip(shares_of(self.opinion), self.detectors, strict=True):
             level, of_channels = scaled.judge(piece)
-            together += level
-            channels += _shares(of_channels) * level
-        together /= len(self.detectors)
+            together += share * level
+            channels += _shares(of_channels) * share * level
         return Judged(self.scale.apply(together), _shares(channels))
 
     def tensors(self) -> dict[str, NDArray[Any]]:
@@ -101,25 +123,41 @@ class Ensemble:
         return saved
 
     @classmethod
-    def of_tensors(cls, saved: Mapping[str, NDArray[Any]], channels: int) -> "Ensemble":
+    def of_tensors(cls, saved: Mapping[str, NDArray[Any]], channels: int, opinion: Opinion = "samples") -> "Ensemble":
         """Raises `ValueError` or `KeyError` where they do not fit together."""
         found = []
-        for kind in DETECTORS:
+        for kind in _kinds(opinion):
             own = {name.partition(".")[2]: saved[name] for name in saved if name.startswith(f"{kind.name}.")}
             of_channels, of_all = unpacked_scale(own["of_channels"], (channels,)), unpacked_scale(own["of_all"], ())
             found.append(Scaled(kind.of_tensors(own, channels), of_channels, of_all))
-        return cls(found, unpacked_scale(saved["scale"], ()))
+        return cls(found, unpacked_scale(saved["scale"], ()), opinion)
 
 
 def fit_ensemble(
-    pieces: Sequence[Floats], folds: Sequence[Fold], length: int, progress: Callable[[int, int], None]
+    pieces: Sequence[Floats],
+    folds: Sequence[Fold],
+    length: int,
+    progress: Callable[[int, int], None],
+    plotting: Plotting | None = None,
+    opinion: Opinion = "samples",
 ) -> tuple[Ensemble, list[Floats]]:
     """Learn from all (C, T) pieces, on the scale of what detectors of each fold say of what was held out from them.
+
+    Args:
+        pieces: in deviations of the channels.
+        folds: of the same pieces.
+        length: samples of a window.
+        progress: told how many detectors are learned, and of how many.
+        plotting: needed unless the opinion is that of the samples alone.
+        opinion: which detectors are asked.
 
     Returns:
         The ensemble, and (T,) of each held-out piece, in its units, in the order of the folds.
     """
-    makers = _makers(pieces, length)
+    makers = [
+        *(_makers_of_samples(pieces, length) if opinion != "views" else ()),
+        *([_maker_of_plots(plotting)] if plotting is not None and opinion != "samples" else ()),
+    ]
     scaled, levels = [], []
     for done, maker in enumerate(makers):
         said = [detector.contributions(piece) for detector, piece in each_held_out(maker, folds)]
@@ -127,9 +165,17 @@ def fit_ensemble(
         scaled.append(fitted)
         levels.append([fitted.judge_said(each)[0] for each in said])
         progress(done + 1, len(makers))
-    means = [np.asarray(np.mean(of_piece, axis=0)) for of_piece in zip(*levels, strict=True)]
+    shares = shares_of(opinion)
+    means = [np.asarray(np.average(of_piece, axis=0, weights=shares)) for of_piece in zip(*levels, strict=True)]
     scale = Scale.fit(np.concatenate(means))
-    return Ensemble(scaled, scale), [scale.apply(mean) for mean in means]
+    return Ensemble(scaled, scale, opinion), [scale.apply(mean) for mean in means]
+
+
+def shares_of(opinion: Opinion) -> list[float]:
+    """Of each detector that an opinion asks for, in their order; 1 together."""
+    of_samples, of_plots = _SHARES[opinion]
+    shares = [*[of_samples / len(DETECTORS)] * len(DETECTORS), of_plots]
+    return [share for share in shares if share]
 
 
 def saturated(deviations: Floats) -> Floats:
@@ -144,7 +190,16 @@ def lags_of(channels: int, total: int, length: int) -> Lags:
     return Lags(number, max(1, length // number) if channels <= 3 else 1)
 
 
-def _makers(pieces: Sequence[Floats], length: int) -> list[Callable[[Sequence[Floats]], Detector]]:
+def _kinds(opinion: Opinion) -> tuple[type[Detector], ...]:
+    of_samples, of_plots = _SHARES[opinion]
+    return (*(DETECTORS if of_samples else ()), *((PlottedWindows,) if of_plots else ()))
+
+
+def _maker_of_plots(plotting: Plotting) -> Maker:
+    return lambda learned: PlottedWindows.fit(learned, plotting.length, plotting.seed, plotting.eye)
+
+
+def _makers_of_samples(pieces: Sequence[Floats], length: int) -> list[Maker]:
     """Windows of a quarter of the length, the length, and four times it, where the data are long enough for those."""
     channels, total = len(pieces[0]), sum(piece.shape[1] for piece in pieces)
     lengths = sorted({max(3, length // 4), length, min(4 * length, max(length + 1, total // 8))})
@@ -158,7 +213,7 @@ def _makers(pieces: Sequence[Floats], length: int) -> list[Callable[[Sequence[Fl
     ]
 
 
-def each_held_out(maker: Callable[[Sequence[Floats]], Detector], folds: Sequence[Fold]) -> Any:
+def each_held_out(maker: Maker, folds: Sequence[Fold]) -> Any:
     """Of each held-out piece, a detector that was learned without it, and the piece."""
     for learned, held_out in folds:
         detector = maker(learned)

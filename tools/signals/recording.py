@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from knowledge import AssetError
-from tools.decoding.recordings import decode_recording, dialect_of
+from tools.decoding.csv_dialect import dialect_of
+from tools.decoding.recordings import decode_recording
 from tools.decoding.worker import decode_in_worker
 from tools.measuring import Measurement
 

@@ -1,6 +1,5 @@
 """Where a recording is unlike the normal recordings of its product, and how surely."""
 
-from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,30 +14,19 @@ from tools.measuring import Measurement
 from tools.native import NativeLocalization, Place
 from tools.signals.channel_scale import ChannelScale
 from tools.signals.detector import Floats
-from tools.signals.ensemble import Ensemble, Fold, fit_ensemble
+from tools.signals.ensemble import Ensemble, Opinion
 from tools.signals.intervals import Interval, intervals_over
-from tools.signals.pinpoint import Pinpointer, fit_pinpointer
+from tools.signals.opinions import Choice
+from tools.signals.pinpoint import Pinpointer
 from tools.signals.recording import Recording, plain_names
 
-Part = Callable[[], Recording]
-Progress = Callable[[str, int, int], None]
-
 FORMAT = 2
-_FEWEST_SAMPLES = 200
-"""Of normal data in all: less hold no window twice."""
 _RUNS = 5
 """Normal recordings of about one length, from which on runs are taken to have that length."""
 
-_SHORTEST_PART = 16
-_WINDOW = (8, 128)
-_FOLDS = 5
-_ONE_BY_ONE = 20
-"""Up to so many recordings are held out one by one; from so many on, the recording is what is calibrated."""
-_STRETCHES = 200
-"""Stretches that normal data are cut into at most, where there are too few recordings to calibrate on those."""
 _MOVED = 10.0
 _OTHER_UNIT = 30.0
-_OTHER_RATE = 1.25
+OTHER_RATE = 1.25
 _MOST_MEASURED = 8
 
 
@@ -65,6 +53,7 @@ class About(Frozen):
     """First samples of each recording that are normal by agreement, whose level the channels are brought to; 0 for none."""
     scheme: Scheme
     recordings: int = Field(ge=1)
+    choice: Choice = Choice()
 
 
 class Threshold(NamedTuple):
@@ -105,6 +94,16 @@ class RecordingLocalizer:
         if not self._about.timed:
             return f"stretches of {self._about.stretch} samples"
         return f"stretches of {self._about.stretch * self._about.step:.4g} s"
+
+    @property
+    def opinion(self) -> Opinion:
+        """By what recordings are judged."""
+        return self._about.choice.opinion
+
+    @property
+    def reservation(self) -> str:
+        """By what recordings are judged, and what that rests on, for people."""
+        return self._about.choice.sentence
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -252,7 +251,7 @@ class RecordingLocalizer:
                 if tensor.dtype.kind not in "biuf" or not np.isfinite(tensor).all():
                     raise ValueError(f"{name} is not made of finite numbers")
             scale, amplitude = _scale_of(fitted.tensors, len(about.channels))
-            ensemble = Ensemble.of_tensors(fitted.tensors, len(scale.live))
+            ensemble = Ensemble.of_tensors(fitted.tensors, len(scale.live), about.choice.opinion)
             pinpointer = Pinpointer.of_tensors(fitted.tensors, len(scale.live), about.window)
             calibration = ConformalCalibration(fitted.tensors["calibration"].tolist(), about.scheme)
         except (ValidationError, ValueError, KeyError, TypeError, IndexError) as error:
@@ -276,14 +275,14 @@ class RecordingLocalizer:
         lacking = [name for name in self.channels if name not in recording.channels]
         if lacking:
             raise ToolFailure(
-                f"the recording lacks {len(lacking)} channels of the references ({', '.join(lacking[:4])}); "
+                f"the recording lacks {len(lacking)} of the references' channels ({', '.join(lacking[:4])}); "
                 f"it has {', '.join(recording.channels[:8])}"
             )
         return [recording.channels.index(name) for name in self.channels]
 
     def _levelled(self, recording: Recording, baseline: slice | None) -> Floats:
         """(C, T) of the learned channels in their own units, holes bridged, brought to the learned level if asked for."""
-        piece = _bridged(recording.values[:, self._positions(recording)].T)
+        piece = bridged(recording.values[:, self._positions(recording)].T)
         if baseline is None and self._about.baseline:
             baseline = slice(0, self._about.baseline)
         if baseline is None:
@@ -293,7 +292,7 @@ class RecordingLocalizer:
             raise ToolFailure(
                 f"the part that is known to be normal has {known.shape[1]} samples, fewer than a window of {self.window}"
             )
-        return _relevelled(piece, known, self._scale.median, self._scale.constant)
+        return relevelled(piece, known, self._scale.median, self._scale.constant)
 
     def _unlike(self, recording: Recording, own: list[int]) -> tuple[str, ...]:
         said = [*self._other_units(recording, own), *self._other_times(recording)]
@@ -338,7 +337,7 @@ class RecordingLocalizer:
         if not about.timed:
             return []
         ratio = recording.step / about.step
-        if not 1 / _OTHER_RATE < ratio < _OTHER_RATE:
+        if not 1 / OTHER_RATE < ratio < OTHER_RATE:
             return [f"it has a sample every {recording.step:.6g} s, the references every {about.step:.6g} s"]
         gap = float(np.diff(recording.times).max())
         if gap > max(10 * about.step, 2 * about.longest_gap):
@@ -366,65 +365,6 @@ class RecordingLocalizer:
         ]
 
 
-def fit_recording(
-    parts: Sequence[Part],
-    held_out: Sequence[Part] = (),
-    *,
-    seed: int = 0,
-    baseline: int = 0,
-    progress: Progress = lambda what, done, total: None,
-) -> RecordingLocalizer:
-    """Learn from normal recordings.
-
-    Args:
-        parts: one long recording or many short ones, each read when it is asked for.
-        held_out: recordings to calibrate on. Without them recordings are held out in turn, or, where there are fewer
-            than five, fifths of each.
-        seed: nothing here is drawn by chance; two runs give the same.
-        baseline: first samples of every recording that are normal by agreement. Each recording is brought to the level
-            that it has there, so that recordings need not begin at the same level.
-        progress: told what is done.
-
-    Raises:
-        FittedPartError: if the recordings do not belong together, or are too short to learn from.
-    """
-    del seed
-    recordings = _read(parts, "reading", progress)
-    others = _read(held_out, "reading what is held out", progress)
-    channels = _common_channels([*recordings, *others])
-    pieces, held = _pieces(recordings, channels), _pieces(others, channels)
-    shortest = min(piece.shape[1] for piece in pieces)
-    total = sum(piece.shape[1] for piece in pieces)
-    if total < _FEWEST_SAMPLES or shortest < _SHORTEST_PART:
-        raise FittedPartError(
-            f"the normal recordings have {total} samples, the shortest {shortest}; at least {_FEWEST_SAMPLES} in all "
-            f"and {_SHORTEST_PART} in each are needed to learn from"
-        )
-    if baseline:
-        target = np.median(np.concatenate([piece[:, :baseline] for piece in pieces], axis=1), axis=1)
-        still = ChannelScale.fit(pieces).constant
-        pieces = [_relevelled(piece, piece[:, :baseline], target, still) for piece in pieces]
-        held = [_relevelled(piece, piece[:, :baseline], target, still) for piece in held]
-    scale = ChannelScale.fit(pieces)
-    if not len(scale.live):
-        raise FittedPartError("no channel of the normal recordings ever moves; there is nothing to learn from them")
-    window = int(np.clip(round(total**0.5), _WINDOW[0], min(_WINDOW[1], max(shortest // 2, _WINDOW[0]))))
-    scaled, held = [scale.scaled(piece) for piece in pieces], [scale.scaled(piece) for piece in held]
-    folds = [(scaled, held)] if held else _folds(scaled)
-    ensemble, levels = fit_ensemble(scaled, folds, window, lambda done, of: progress("learning", done, of))
-    stretch = _stretch(window, levels, len(others) or len(parts))
-    scheme: Scheme = "split" if others else "cross"
-    everything = np.concatenate(pieces, axis=1)
-    return RecordingLocalizer(
-        scale,
-        ensemble,
-        fit_pinpointer(scaled, folds, window),
-        ConformalCalibration(_highest(levels, stretch), scheme),
-        np.sqrt((everything**2).mean(axis=1)),
-        _about(recordings, channels, window=window, stretch=stretch, baseline=baseline, scheme=scheme),
-    )
-
-
 def _provisional(scores: Floats, alpha: float, blocks: int, unit: str) -> Threshold:
     count = len(scores)
     if count < 3:
@@ -437,44 +377,7 @@ def _provisional(scores: Floats, alpha: float, blocks: int, unit: str) -> Thresh
     )
 
 
-def _read(parts: Sequence[Part], what: str, progress: Progress) -> list[Recording]:
-    recordings = []
-    for done, part in enumerate(parts):
-        recordings.append(part())
-        progress(what, done + 1, len(parts))
-    return recordings
-
-
-def _common_channels(recordings: Sequence[Recording]) -> tuple[str, ...]:
-    """Those of the first, which all others must have and may have in another order."""
-    if not recordings:
-        raise FittedPartError("there are no normal recordings to learn from; give at least one")
-    first = recordings[0]
-    for recording in recordings:
-        if set(recording.channels) != set(first.channels):
-            apart = sorted(set(recording.channels) ^ set(first.channels))
-            raise FittedPartError(
-                f"the normal recordings have different channels ({', '.join(apart[:6])}); sort them apart"
-            )
-        if recording.timed != first.timed:
-            raise FittedPartError("some of the normal recordings have times and some have none; give the rate for all")
-        ratio = recording.step / first.step
-        if not 1 / _OTHER_RATE < ratio < _OTHER_RATE:
-            raise FittedPartError(
-                f"the normal recordings have a sample every {first.step:.6g} s and every {recording.step:.6g} s; "
-                "sort them apart by their rate"
-            )
-    return first.channels
-
-
-def _pieces(recordings: Sequence[Recording], channels: Sequence[str]) -> list[Floats]:
-    return [
-        _bridged(recording.values[:, [recording.channels.index(name) for name in channels]].T)
-        for recording in recordings
-    ]
-
-
-def _bridged(piece: Floats) -> Floats:
+def bridged(piece: Floats) -> Floats:
     """(C, T) with holes bridged by straight lines, for windows that reach over them; what lies in a hole is not judged."""
     piece = np.array(piece, np.float64)
     for channel in np.flatnonzero(np.isnan(piece).any(axis=1)):
@@ -484,61 +387,9 @@ def _bridged(piece: Floats) -> Floats:
     return piece
 
 
-def _relevelled(piece: Floats, known: Floats, target: Floats, constant: NDArray[np.bool_]) -> Floats:
+def relevelled(piece: Floats, known: Floats, target: Floats, constant: NDArray[np.bool_]) -> Floats:
     shift = np.where(constant, 0.0, target - np.median(known, axis=1))
     return np.asarray(piece + shift[:, None])
-
-
-def _folds(pieces: Sequence[Floats]) -> list[Fold]:
-    """Recordings held out in turn, or fifths of each where there are fewer than five."""
-    if len(pieces) < _FOLDS:
-        return [_fifth(pieces, fold) for fold in range(_FOLDS)]
-    count = len(pieces) if len(pieces) <= _ONE_BY_ONE else _FOLDS
-    return [
-        (
-            [piece for index, piece in enumerate(pieces) if index % count != fold],
-            [piece for index, piece in enumerate(pieces) if index % count == fold],
-        )
-        for fold in range(count)
-    ]
-
-
-def _fifth(pieces: Sequence[Floats], fold: int) -> Fold:
-    """A stretch of each recording held out from what lies before and after it, in pieces that are never joined."""
-    learned, held_out = [], []
-    for piece in pieces:
-        first, last = fold * piece.shape[1] // _FOLDS, (fold + 1) * piece.shape[1] // _FOLDS
-        held_out.append(piece[:, first:last])
-        learned += [side for side in (piece[:, :first], piece[:, last:]) if side.shape[1] >= _WINDOW[0]]
-    return learned, held_out
-
-
-def _stretch(window: int, levels: Sequence[Floats], recordings: int) -> int:
-    """Samples of what is calibrated; 0 for whole recordings, where there are enough of them."""
-    if recordings >= _ONE_BY_ONE:
-        return 0
-    return max(window, sum(map(len, levels)) // _STRETCHES)
-
-
-def _highest(levels: Sequence[Floats], stretch: int) -> list[float]:
-    if not stretch:
-        return [float(level.max()) for level in levels]
-    return [float(part.max()) for level in levels for part in np.array_split(level, max(1, len(level) // stretch))]
-
-
-def _about(recordings: Sequence[Recording], channels: tuple[str, ...], **settings: Any) -> About:
-    samples = [recording.samples for recording in recordings]
-    return About(
-        channels=channels,
-        step=float(np.median([recording.step for recording in recordings])),
-        timed=recordings[0].timed,
-        shortest=min(samples),
-        longest=max(samples),
-        missing=max(float(np.isnan(recording.values).mean()) for recording in recordings),
-        longest_gap=max(float(np.diff(recording.times).max()) for recording in recordings),
-        recordings=len(recordings),
-        **settings,
-    )
 
 
 def _scale_of(tensors: dict[str, NDArray[Any]], channels: int) -> tuple[ChannelScale, Floats]:
