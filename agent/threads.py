@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import sqlite3
+import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,6 +24,10 @@ REVIVED_TYPES = (
     ("langchain_core.messages.tool", "ToolMessage"),
 )
 """The only types besides plain values that may come back out of a checkpoint."""
+
+
+_ZLIB = "+zlib"
+_LARGEST = 256 * 2**20
 
 
 class Threads:
@@ -99,4 +104,26 @@ async def _postgres(address: str) -> AsyncIterator[BaseCheckpointSaver[Any]]:
 
 
 def _serde() -> JsonPlusSerializer:
-    return JsonPlusSerializer(allowed_msgpack_modules=REVIVED_TYPES, pickle_fallback=False)
+    return _Compressed(allowed_msgpack_modules=REVIVED_TYPES, pickle_fallback=False)
+
+
+class _Compressed(JsonPlusSerializer):
+    """Every step writes the whole state anew, and most of it is words: an eighth of the bytes says the same."""
+
+    def dumps_typed(self, obj: Any) -> tuple[str, bytes]:
+        kind, content = super().dumps_typed(obj)
+        return f"{kind}{_ZLIB}", zlib.compress(content, 1)
+
+    def loads_typed(self, data: tuple[str, bytes]) -> Any:
+        kind, content = data
+        if kind.endswith(_ZLIB):
+            kind, content = kind.removesuffix(_ZLIB), _inflated(content)
+        return super().loads_typed((kind, content))
+
+
+def _inflated(content: bytes) -> bytes:
+    inflate = zlib.decompressobj()
+    whole = inflate.decompress(content, _LARGEST)
+    if inflate.unconsumed_tail:
+        raise ValueError(f"a checkpoint of more than {_LARGEST} bytes is none of ours")
+    return whole

@@ -1,5 +1,6 @@
 """The README is kept by tests: its code runs, its graph is the code's, its commands and settings exist."""
 
+import io
 import re
 import shlex
 import subprocess
@@ -54,6 +55,7 @@ def test_the_commands_run(parts: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
         if "bench" in line:
             continue  # minutes; run by the slow tests
         monkeypatch.setattr("sys.argv", shlex.split(line, comments=True))
+        monkeypatch.setattr("sys.stdin", io.StringIO("inspect part.png\nwhy?\n"))
         with pytest.raises(SystemExit) as ended:
             main()
         assert ended.value.code == (1 if "inspect" in line else 0), f"{line}: {capsys.readouterr().err}"
