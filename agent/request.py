@@ -72,6 +72,9 @@ class InspectionRequest(Frozen):
 def new_request(paths: Sequence[Path], product: str, **options: object) -> InspectionRequest:
     """A request for the files of one part; raises `RequestError` for an option that makes no sense."""
     inputs = tuple(str(path.absolute()) for path in paths)
+    for name in inputs:
+        if not name.isascii() and any("\ud800" <= letter <= "\udfff" for letter in name):
+            raise RequestError(f"{Path(name).name!a}: the name of the file is no text (UTF-8); rename the file")
     if len(set(inputs)) < len(inputs):
         raise RequestError("a file of the part is named twice; name each once")
     try:

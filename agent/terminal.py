@@ -54,8 +54,8 @@ def print_report(report: InspectionReport, page: Path, *, brief: bool) -> None:
     """One line for one part of many; the whole report for a single one."""
     console = results()
     if brief:
-        name = escape(report.inputs[0].name)
-        finding = escape(report.findings[0].title) if report.findings else "no finding"
+        name = _harmless(report.inputs[0].name)
+        finding = _harmless(report.findings[0].title) if report.findings else "no finding"
         p_value = "-" if report.decision.p_value is None else f"{report.decision.p_value:.4g}"
         console.print(f"{_verdict(report)}  {name}  p = {p_value}  {finding}  {page}", soft_wrap=True, highlight=False)
         return
@@ -66,9 +66,9 @@ def print_report(report: InspectionReport, page: Path, *, brief: bool) -> None:
 def demo_table(inspected: "Sequence[Inspected]") -> Table:
     table = Table("part", "truth", "verdict", "p-value", "main finding")
     for item in inspected:
-        finding = item.report.findings[0].title if item.report.findings else "-"
+        finding = _harmless(item.report.findings[0].title) if item.report.findings else "-"
         p_value = "-" if item.report.decision.p_value is None else f"{item.report.decision.p_value:.4f}"
-        table.add_row(item.name, item.truth, _verdict(item.report), p_value, escape(finding))
+        table.add_row(item.name, item.truth, _verdict(item.report), p_value, finding)
     return table
 
 
@@ -116,6 +116,11 @@ def json_lines(session: "InspectionSession", lines: Iterable[str]) -> None:
             said = typed(line)
             answer = session.say(said.words, said.files)
             results().print(answer.model_dump_json(), soft_wrap=True, markup=False, highlight=False)
+
+
+def _harmless(text: str) -> str:
+    """Words from outside can neither steer a terminal nor colour it."""
+    return escape("".join(letter if letter.isprintable() else " " for letter in text))
 
 
 def _verdict(report: InspectionReport) -> str:

@@ -44,7 +44,7 @@ from tools.measuring import Measurement, as_values, measure_part, measure_region
 from tools.native_instruments import NativeInstruments
 from tools.reasoning import NoAnswer, Role, assess
 from tools.rendering import render_crop, render_image, view_pixels
-from tools.retrieval import retrieve
+from tools.retrieval import others, retrieve
 from tools.views import Box, Region, RenderedView
 
 MAX_REGIONS = 24
@@ -54,6 +54,9 @@ _BLANK_CONTRAST = 0.012
 """Standard deviation of brightness, in shares of full white, below which a picture shows nothing (3 of 255 levels)."""
 
 _CACHED_LOCALIZATIONS = 16
+
+_SIMILAR = 3
+"""References that are shown."""
 
 _LISTED = 6
 """Items of a list that are told; the record holds them all."""
@@ -168,8 +171,8 @@ class Instruments:
         known = asset_of(asset, state)
         if known.modality != "image":
             return _retrieved(self.native.retrieve(known, learned, view))
-        found = retrieve(learned, self._localization(learned, view).embedding, known.sha256)
-        references = tuple(
+        found = retrieve(learned, self._localization(learned, view).embedding, known.sha256, _SIMILAR + 1)
+        references = [
             SimilarReference(
                 id=similar.reference.sha256[:12],
                 similarity=similar.similarity,
@@ -177,9 +180,9 @@ class Instruments:
                 image=self._store.put_image(self._reference_pixels(learned, similar.reference.path)),
             )
             for similar in found.references
-        )
+        ]
         rules = tuple(rule.id for rule in rules_for(learned.product, known.modality))
-        return _retrieved(KnowledgeFound(view=view.id, references=references, rules=rules))
+        return _retrieved(KnowledgeFound(view=view.id, references=others(references, view, _SIMILAR), rules=rules))
 
     def measure_region(self, region: str, state: InspectionState) -> Outcome:
         """Measure a region on the asset's own data: its size, place, and how far it deviates."""

@@ -19,6 +19,7 @@ from tools.localization import heat_overlay
 from tools.measuring import Measurement
 from tools.modalities import kit_of
 from tools.native import NativeLocalization, NativeLocalizer, Place, Rendering, shown_members, shown_values
+from tools.retrieval import others
 from tools.views import Box, Region, RenderedView
 
 MAX_PLACES = 24
@@ -85,8 +86,8 @@ class NativeInstruments:
         """The references whose main view is most like that of the asset."""
         index = learned.native_references[asset.modality]
         embedding = embedding_of(self._store.get_image(view.image))
-        matches = index.search(embedding, _SIMILAR, keep=lambda item: item.sha256 != asset.sha256)
-        references = tuple(
+        matches = index.search(embedding, _SIMILAR + 1, keep=lambda item: item.sha256 != asset.sha256)
+        references = [
             SimilarReference(
                 id=match.item.sha256[:12],
                 similarity=match.similarity,
@@ -94,9 +95,9 @@ class NativeInstruments:
                 image=self._store.put_image(self._main_view(learned, asset.modality, match.item.path)),
             )
             for rank, match in enumerate(matches, start=1)
-        )
+        ]
         rules = tuple(rule.id for rule in rules_for(learned.product, asset.modality))
-        return KnowledgeFound(view=view.id, references=references, rules=rules)
+        return KnowledgeFound(view=view.id, references=others(references, view, _SIMILAR), rules=rules)
 
     def measure(
         self, asset: Asset, learned: LearnedProduct, log: EvidenceLog, region: Region

@@ -1,12 +1,15 @@
 """View -> the references most like it, and the rules that apply to it."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from knowledge import NormalityRule, ReferenceImage
+from tools.evidence import SimilarReference
 from tools.learned import LearnedProduct
+from tools.views import RenderedView
 
 
 class Similar(NamedTuple):
@@ -20,6 +23,11 @@ class Similar(NamedTuple):
 class Retrieved(NamedTuple):
     references: tuple[Similar, ...]
     rules: tuple[NormalityRule, ...]
+
+
+def others(references: Sequence[SimilarReference], view: RenderedView, count: int) -> tuple[SimilarReference, ...]:
+    """The first of those that do not show the very picture that is judged, however its file was written."""
+    return tuple(reference for reference in references if reference.image != view.image)[:count]
 
 
 def retrieve(learned: LearnedProduct, embedding: NDArray[np.float32], query_sha256: str, count: int = 3) -> Retrieved:

@@ -4,6 +4,7 @@ Toggles work by check boxes and CSS alone, so the page's own policy can forbid e
 """
 
 import base64
+import functools
 import io
 import re
 from collections.abc import Sequence
@@ -82,6 +83,7 @@ def index_page(rows: Sequence[IndexRow], store: ArtifactStore, title: str, note:
     )
 
 
+@functools.cache
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
