@@ -1,5 +1,7 @@
 from .chat.talk import Talk as Talk
+from .embedded_model import EmbeddedModel as EmbeddedModel
 from .inspection import Inspector as Inspector
+from .policy import Verdict as Verdict
 from .report import InspectionReport as InspectionReport
 from .report import canonical as canonical
 from .request import Budget as Budget

@@ -23,6 +23,9 @@ RATE = 20.0
 """Samples a second of recordings."""
 CHANNELS = ("speed", "current", "vibration", "pressure")
 
+_UNSEEN = 20_000
+"""Seeds of normal parts begin here that nothing was learned from."""
+
 _SIDE = 128
 """Of height maps."""
 _PIXEL = 0.25
@@ -58,6 +61,8 @@ class PlantedProduct(NamedTuple):
     good: list[Path]
     make: Callable[[Path, int], PlantedPart]
     """Writes a defective part, of a seed, to a folder."""
+    normal: Callable[[Path, int], Path]
+    """Writes another normal part, of a seed, to a folder."""
 
 
 def plant(modality: Modality, folder: Path) -> PlantedProduct:
@@ -100,13 +105,17 @@ def _plates(folder: Path) -> PlantedProduct:
         ),
     )
     good = [_picture(folder / "good" / f"{seed}.png", paint_plate(seed)) for seed in range(20)]
-    return PlantedProduct(product, good, _spotted_plate)
+    return PlantedProduct(product, good, _spotted_plate, _plain_plate)
 
 
 def _picture(path: Path, pixels: NDArray[np.uint8]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path)
     return path
+
+
+def _plain_plate(folder: Path, seed: int) -> Path:
+    return _picture(folder / f"{seed}.png", paint_plate(_UNSEEN + seed))
 
 
 def _spotted_plate(folder: Path, seed: int) -> PlantedPart:
@@ -153,7 +162,7 @@ def _reliefs(folder: Path) -> PlantedProduct:
         ),
     )
     good = [_saved(folder / "good" / f"{seed}.npy", _ground(seed)[0]) for seed in range(10)]
-    return PlantedProduct(product, good, _dented_relief)
+    return PlantedProduct(product, good, _dented_relief, _plain_relief)
 
 
 def _ground(seed: int) -> tuple[NDArray[np.float32], Floats]:
@@ -164,6 +173,10 @@ def _ground(seed: int) -> tuple[NDArray[np.float32], Floats]:
     tilt = random.uniform(-0.002, 0.002, 2)
     noise = random.normal(0, 0.01, form.shape)
     return (form + tilt[0] * columns + tilt[1] * rows + noise).astype(np.float32), noise
+
+
+def _plain_relief(folder: Path, seed: int) -> Path:
+    return _saved(folder / f"{seed}.npy", _ground(_UNSEEN + seed)[0])
 
 
 def _dented_relief(folder: Path, seed: int) -> PlantedPart:
@@ -203,7 +216,7 @@ def _blocks(folder: Path) -> PlantedProduct:
         ),
     )
     good = [_saved(folder / "good" / f"{seed}.npy", _block(seed)[0]) for seed in range(9)]
-    return PlantedProduct(product, good, _bumped_block)
+    return PlantedProduct(product, good, _bumped_block, _plain_block)
 
 
 def _block(seed: int, bumps: tuple[tuple[float, float, float, float], ...] = ()) -> tuple[NDArray[np.float32], Floats]:
@@ -244,6 +257,10 @@ def _faces(random: np.random.Generator) -> tuple[Floats, Floats]:
     return placed[kept], outward[kept]
 
 
+def _plain_block(folder: Path, seed: int) -> Path:
+    return _saved(folder / f"{seed}.npy", _block(_UNSEEN + seed)[0])
+
+
 def _bumped_block(folder: Path, seed: int) -> PlantedPart:
     random = np.random.default_rng([seed, 5])
     bumps = tuple(
@@ -274,7 +291,7 @@ def _runs(folder: Path) -> PlantedProduct:
         ),
     )
     good = [_table(folder / "good" / f"{seed}.csv", _samples(seed)) for seed in range(12)]
-    return PlantedProduct(product, good, _disturbed_run)
+    return PlantedProduct(product, good, _disturbed_run, _plain_run)
 
 
 def _samples(seed: int) -> Floats:
@@ -290,6 +307,10 @@ def _table(path: Path, values: Floats) -> Path:
     rows = [f"{index / RATE:.2f}," + ",".join(f"{value:.6g}" for value in row) for index, row in enumerate(values)]
     write_atomically(path, "\n".join([",".join(("time", *CHANNELS)), *rows, ""]).encode())
     return path
+
+
+def _plain_run(folder: Path, seed: int) -> Path:
+    return _table(folder / f"{seed}.csv", _samples(_UNSEEN + seed))
 
 
 def _disturbed_run(folder: Path, seed: int) -> PlantedPart:
@@ -325,7 +346,11 @@ def _belts(folder: Path) -> PlantedProduct:
         ),
     )
     good = [write_conveyor(folder / "good", "normal", seed, seconds=30.0).path for seed in range(4)]
-    return PlantedProduct(product, good, _wrong_belt)
+    return PlantedProduct(product, good, _wrong_belt, _plain_belt)
+
+
+def _plain_belt(folder: Path, seed: int) -> Path:
+    return write_conveyor(folder, "normal", _UNSEEN + seed, seconds=12.0).path
 
 
 def _wrong_belt(folder: Path, seed: int) -> PlantedPart:

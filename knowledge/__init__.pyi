@@ -63,6 +63,7 @@ from .rules import (
 from .rules import (
     rules_for as rules_for,
 )
+from .rules import with_questions as with_questions
 from .schema import (
     DefectType as DefectType,
 )

@@ -43,6 +43,12 @@ def question_for(rule: NormalityRule) -> str:
     return rule.question or f'Is this rule kept: "{rule.text}"?'
 
 
+def with_questions(product: Product) -> Product:
+    """The product with a question made for each rule that has none."""
+    rules = tuple(rule.model_copy(update={"question": question_for(rule)}) for rule in product.rules)
+    return product.model_copy(update={"rules": rules})
+
+
 def name_defect(
     defect_types: Sequence[DefectType], region: Measurements, part: Measurements
 ) -> tuple[DefectType | None, str]:

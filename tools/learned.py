@@ -10,7 +10,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from knowledge import Catalog, FittedPartError, Modality, Product, ProductError, ReferenceImage, ReferenceIndex
+from knowledge import (
+    Catalog,
+    FittedPartError,
+    Modality,
+    Product,
+    ProductError,
+    ReferenceImage,
+    ReferenceIndex,
+    with_questions,
+)
 from tools.assets import Limits
 from tools.fitted import MANIFEST, forget_fitted
 from tools.intake import as_file, load_asset
@@ -147,7 +156,7 @@ class LearnedProducts:
             modality: self._fit(modality, product, group, settings, progress) for modality, group in grouped.items()
         }
         if not self._known_as(product):
-            self.catalog.write(product)
+            self.catalog.write(with_questions(product))
         self.catalog.set_references(product.name, [file.path for group in grouped.values() for file in chain(*group)])
         self._replace(product.name, learned)
         return self.get(product.name)
@@ -208,7 +217,7 @@ class LearnedProducts:
     def _known_as(self, product: Product) -> bool:
         """True when the home says the same already: an expert's own file keeps its comments and its layout."""
         own = self.catalog.root / product.name / "product.yaml"
-        return own.is_file() and self.catalog.load(product.name) == product
+        return own.is_file() and with_questions(self.catalog.load(product.name)) == with_questions(product)
 
     def _file(self, path: Path, product: Product) -> "_File":
         loaded = load_asset(path, product, self._limits)

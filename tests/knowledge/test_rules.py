@@ -2,7 +2,16 @@
 
 import pytest
 
-from knowledge import DefectType, NormalityRule, RuleResult, check_rule, name_defect, question_for
+from knowledge import (
+    DefectType,
+    NormalityRule,
+    Product,
+    RuleResult,
+    check_rule,
+    name_defect,
+    question_for,
+    with_questions,
+)
 
 PART = {"brightness": 0.5, "area": 100.0}
 REGIONS = [{"area": 2.0, "contrast": -0.2}, {"area": 5.0, "contrast": 0.1}]
@@ -92,3 +101,12 @@ def test_a_signature_that_cannot_be_decided_is_mentioned() -> None:
 def test_a_signature_that_divides_by_nothing_fits_nothing() -> None:
     broken = DefectType(name="broken", description="x", signature="1 / int(part.zero) > 0")
     assert name_defect([broken, STAIN], REGIONS[0], {"zero": 0.0})[0] == STAIN
+
+
+def test_a_rule_without_a_question_gets_one_made_and_keeps_its_own_where_it_has_one() -> None:
+    own = NormalityRule(id="A-1", text="It is round.", question="Is it round?")
+    bare = NormalityRule(id="A-2", text="It is clean.", check="part.area > 1.0")
+    asked = with_questions(Product(name="p", description="d", rules=(own, bare)))
+    assert [rule.question for rule in asked.rules] == ["Is it round?", 'Is this rule kept: "It is clean."?']
+    assert with_questions(asked) == asked
+    assert asked.rules[1].check == bare.check

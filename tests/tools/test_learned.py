@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from knowledge import AssetError, FittedPartError, Product, ProductError
+from knowledge import AssetError, FittedPartError, NormalityRule, Product, ProductError
 from tools.assets import Window
 from tools.intake import window_of
 from tools.learned import LearnedProducts
@@ -248,3 +248,16 @@ def test_prompts_adapted_in_a_home_are_used_for_what_is_learned_there_next(produ
     assert own.prompts_sha256 != shipped.prompts_sha256
     none = SMALL.model_copy(update={"prompts": "none"})
     assert products.learn(PART, pictures, settings=none).localizer.manifest.prompts_sha256 is None
+
+
+def test_rules_are_stored_with_their_questions(products, pictures) -> None:
+    rules = (
+        NormalityRule(id="P-1", text="It is clean."),
+        NormalityRule(id="P-2", text="Flat.", question="Is it flat?"),
+    )
+    learned = products.learn(PART.model_copy(update={"rules": rules}), pictures, settings=SMALL)
+    assert [rule.question for rule in learned.product.rules] == ['Is this rule kept: "It is clean."?', "Is it flat?"]
+    stored = products.catalog.folder("part") / "product.yaml"
+    before = stored.read_bytes()
+    products.learn(PART.model_copy(update={"rules": rules}), pictures, settings=SMALL)
+    assert stored.read_bytes() == before
