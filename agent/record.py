@@ -65,7 +65,7 @@ def build_report(state: Mapping[str, Any], product: Product) -> InspectionReport
         verdict=decision.verdict,
         decision=DecisionInfo(**decision.model_dump(exclude={"verdict"})),
         findings=_findings(log, product, claims),
-        claims=tuple(ClaimInfo(**claim.model_dump(exclude={"subject"})) for claim in claims),
+        claims=tuple(ClaimInfo(**claim.model_dump()) for claim in claims),
         rules=rules,
         references=tuple(
             ReferenceInfo(**reference.model_dump())

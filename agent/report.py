@@ -114,6 +114,8 @@ class ClaimInfo(Record):
     text: str
     kind: str
     status: ClaimStatus
+    subject: str = ""
+    """Id of the region, view or rule that it is about."""
     evidence: tuple[str, ...]
     source: str
     checked: str = ""

@@ -28,6 +28,10 @@ class Claimed(Frozen):
     status: str
     evidence: tuple[str, ...]
     source: str
+    subject: str = ""
+    """Id of the region, view or rule that it is about."""
+    checked: str = ""
+    """What code found."""
 
 
 class StepTaken(Frozen):
@@ -61,6 +65,8 @@ class CaseResult(Frozen):
     p_value: float | None = None
     alpha: float | None = None
     threshold: float | None = None
+    sizes: dict[str, tuple[int, int]] = Field(default_factory=dict)
+    """Asset -> width and height of its picture in pixels; of other assets nothing."""
     findings: tuple[Found, ...] = ()
     claims: tuple[Claimed, ...] = ()
     rules: dict[str, str] = Field(default_factory=dict)
@@ -96,12 +102,13 @@ def result_of(report: InspectionReport, case: str, fingerprint: str, page: str, 
         p_value=decision.p_value,
         alpha=decision.alpha,
         threshold=decision.threshold,
+        sizes={each.id: (each.width, each.height) for each in report.inputs if each.width},
         findings=tuple(
             Found(**each.model_dump(include={"title", "defect_type", "severity", "asset", "box", "native", "score"}))
             for each in report.findings
         ),
         claims=tuple(
-            Claimed(**each.model_dump(include={"kind", "text", "status", "evidence", "source"}))
+            Claimed(**each.model_dump(include=set(Claimed.model_fields)))
             for each in report.claims
         ),
         rules={rule.id: rule.result for rule in report.rules},

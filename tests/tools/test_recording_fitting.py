@@ -160,3 +160,18 @@ def test_damaged_plots_are_refused(by_both: RecordingLocalizer, tmp_path: Path, 
     save_fitted(tmp_path, "time_series", 1, tensors, about)
     with pytest.raises(FittedPartError, match="enroll again"):
         RecordingLocalizer.of_fitted(load_fitted(tmp_path, "time_series", 1))
+
+
+@pytest.mark.parametrize("recordings", [6, 12, 13])
+def test_what_every_recording_does_at_the_same_time_is_normal_in_a_new_one(recordings: int) -> None:
+    """Eleven and twelve recordings of 600 samples are remembered on different grids; calibration must not notice."""
+
+    def run(seed: int) -> Recording:
+        random = np.random.default_rng(seed)
+        time = np.arange(600) / 20
+        values = np.stack([2 + 0.4 * np.cos(2 * time), np.clip(time - 2, 0, 3)], axis=1)
+        return Recording(values + random.normal(0, 0.03, values.shape), time, ("pressure", "speed"))
+
+    localizer = fit_recording([functools.partial(run, seed) for seed in range(recordings)])
+    alarms = [localizer.localize(run(1000 + seed)).score > localizer.calibration.scores[-1] for seed in range(8)]
+    assert sum(alarms) <= 1

@@ -46,13 +46,13 @@ def test_statistics_of_a_constant_by_hand() -> None:
 def test_nearest_windows_by_hand() -> None:
     normal = np.zeros((1, 40))
     normal[0, 20:] = 1.0
-    detector = RawWindows.fit([normal], 4)
+    detector = RawWindows.fit([normal], 4, 1)
     assert detector.contributions(np.zeros((1, 12))).of_channels.max() == 0
     np.testing.assert_allclose(detector.contributions(np.full((1, 12), 3.0)).of_channels, 2.0, atol=1e-6)
 
 
 def test_shape_alone_does_not_mind_the_level() -> None:
-    shape, raw = ShapeWindows.fit([WAVE], 25), RawWindows.fit([WAVE], 25)
+    shape, raw = ShapeWindows.fit([WAVE], 25, 1), RawWindows.fit([WAVE], 25, 1)
     assert shape.contributions(WAVE + 5).of_channels.mean() < 0.2
     assert raw.contributions(WAVE + 5).of_channels.mean() > 4
     faster = np.sin(2 * np.pi * np.arange(600) / 8)[None]
@@ -86,9 +86,9 @@ def test_a_residual_of_one_sample_does_not_spread() -> None:
 def test_the_least_odd_window_decides_by_hand(length: int) -> None:
     judged = np.zeros((1, 40))
     judged[0, 17:20] = 3.0
-    found = LeastWindows.fit([np.zeros((1, 40))], length).contributions(judged).of_channels[0]
+    found = LeastWindows.fit([np.zeros((1, 40))], length, 1).contributions(judged).of_channels[0]
     assert np.flatnonzero(found > 1e-6).tolist() == [17, 18, 19]
-    short = LeastWindows.fit([np.zeros((1, 40))], length).contributions(np.ones((1, 3))).of_channels
+    short = LeastWindows.fit([np.zeros((1, 40))], length, 1).contributions(np.ones((1, 3))).of_channels
     np.testing.assert_allclose(short, 1.0)
 
 

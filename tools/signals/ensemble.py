@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tools.signals.detector import Contributions, Detector, Floats
 from tools.signals.lagged_components import Hotelling, Lags, Residual
-from tools.signals.nearest_windows import RawWindows, ShapeWindows
+from tools.signals.nearest_windows import RawWindows, ShapeWindows, step_of
 from tools.signals.plotted_windows import Eye, PlottedWindows
 from tools.signals.statistics import WindowStatistics
 
@@ -203,11 +203,11 @@ def _makers_of_samples(pieces: Sequence[Floats], length: int) -> list[Maker]:
     """Windows of a quarter of the length, the length, and four times it, where the data are long enough for those."""
     channels, total = len(pieces[0]), sum(piece.shape[1] for piece in pieces)
     lengths = sorted({max(3, length // 4), length, min(4 * length, max(length + 1, total // 8))})
-    lags = lags_of(channels, total, length)
+    lags, step = lags_of(channels, total, length), step_of(pieces)
     return [
         lambda learned: WindowStatistics.fit(learned, lengths),
-        lambda learned: RawWindows.fit(learned, length),
-        lambda learned: ShapeWindows.fit(learned, length),
+        lambda learned: RawWindows.fit(learned, length, step),
+        lambda learned: ShapeWindows.fit(learned, length, step),
         lambda learned: Residual.fit(learned, lags),
         lambda learned: Hotelling.fit(learned, lags),
     ]

@@ -21,7 +21,10 @@ _FLAT = 0.1
 
 
 class NearestWindows:
-    """Root mean square difference to the nearest three normal windows of the same channel, raw or in shape alone."""
+    """Root mean square difference to the nearest three normal windows of the same channel, raw or in shape alone.
+
+    Learned from windows that begin `step` samples apart; see `step_of`.
+    """
 
     def __init__(self, length: int, memory: NDArray[np.float32], *, shape_only: bool) -> None:
         """`memory` (C, M, D) float32; `shape_only` brings each window to mean 0 and deviation 1 first."""
@@ -63,8 +66,8 @@ class RawWindows(NearestWindows):
         super().__init__(length, memory, shape_only=False)
 
     @classmethod
-    def fit(cls, pieces: Sequence[Floats], length: int) -> Self:
-        return cls(length, _memory(pieces, length, shape_only=False))
+    def fit(cls, pieces: Sequence[Floats], length: int, step: int) -> Self:
+        return cls(length, _memory(pieces, length, step, shape_only=False))
 
     @classmethod
     def of_tensors(cls, saved: Mapping[str, NDArray[Any]], channels: int) -> Self:
@@ -92,8 +95,8 @@ class ShapeWindows(NearestWindows):
         super().__init__(length, memory, shape_only=True)
 
     @classmethod
-    def fit(cls, pieces: Sequence[Floats], length: int) -> "ShapeWindows":
-        return cls(length, _memory(pieces, length, shape_only=True))
+    def fit(cls, pieces: Sequence[Floats], length: int, step: int) -> "ShapeWindows":
+        return cls(length, _memory(pieces, length, step, shape_only=True))
 
     @classmethod
     def of_tensors(cls, saved: Mapping[str, NDArray[Any]], channels: int) -> "ShapeWindows":
@@ -108,8 +111,16 @@ def _checked(saved: Mapping[str, NDArray[Any]], channels: int) -> tuple[int, NDA
     return length, memory.astype(np.float32)
 
 
-def _memory(pieces: Sequence[Floats], length: int, *, shape_only: bool) -> NDArray[np.float32]:
-    step = max(1, sum(piece.shape[1] for piece in pieces) // _MEMORY)
+def step_of(pieces: Sequence[Floats]) -> int:
+    """Samples from one window that is remembered to the next.
+
+    Of all normal data, and the same where a part of them is held out: what recurs in every recording at the same time is
+    as near to a memory as its windows lie to the grid, and a coarser grid would make every new recording look odd.
+    """
+    return max(1, int(sum(piece.shape[1] for piece in pieces)) // _MEMORY)
+
+
+def _memory(pieces: Sequence[Floats], length: int, step: int, *, shape_only: bool) -> NDArray[np.float32]:
     dimensions = min(_DIMENSIONS, length)
     long_enough = [piece for piece in pieces if piece.shape[1] >= length]
     found = [

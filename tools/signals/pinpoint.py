@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tools.signals.detector import Detector, Floats
 from tools.signals.ensemble import Fold, Scale, each_held_out, lags_of, packed_scale, unpacked_scale
 from tools.signals.lagged_components import OwnResidual
-from tools.signals.nearest_windows import LeastWindows
+from tools.signals.nearest_windows import LeastWindows, step_of
 from tools.signals.statistics import LeastStatistics
 
 _SHORTER = 10
@@ -105,8 +105,9 @@ def fit_pinpointer(pieces: Sequence[Floats], folds: Sequence[Fold], window: int)
     """Learn from all normal (C, T) pieces, on the scale of what detectors of each fold say of what was held out."""
     short = max(_SHORTEST, window // _SHORTER)
     lags = lags_of(len(pieces[0]), sum(piece.shape[1] for piece in pieces), window)
+    step = step_of(pieces)
     makers: list[Callable[[Sequence[Floats]], Detector]] = [
-        lambda learned: LeastWindows.fit(learned, short),
+        lambda learned: LeastWindows.fit(learned, short, step),
         lambda learned: LeastStatistics.fit(learned, [short]),
         lambda learned: OwnResidual.fit(learned, lags),
     ]
