@@ -5,12 +5,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PEERS_STAMP := $(VENV)/.peers
+SUITES := smoke solar counterfactual injection grounding chat
 
 PROMPT_SETS := aws_aliens piped_pa_bdp01_tl piped_pa_brg01_rl piped_pa_brg03_tl piped_pa_btn01_rl piped_pa_flr01_tl \
 	piped_pa_fvn02_rl
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test slow check format lint types floors bench peers prompts figures installation clean
+.PHONY: help setup demo test slow check format lint types floors smoke evals chat bench peers prompts figures installation clean
 
 help:           ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -45,6 +46,16 @@ floors: setup
 	@$(BIN)/lint-imports
 
 check: format lint types floors test ## everything that must hold before a change lands
+
+smoke: setup    ## a few parts of every modality through the agent, and the gate that they must pass
+	@rm -rf out/evals/smoke
+	@$(BIN)/anomalyst eval smoke --out out/evals/smoke --gate evals/suites/smoke_gate.yaml
+
+evals: setup    ## the suites of reasoning traces that ship, with the embedded model
+	@for suite in $(SUITES); do $(BIN)/anomalyst eval $$suite --out out/evals/$$suite || exit 1; done
+
+chat: setup     ## the recorded conversation of the README
+	@$(BIN)/python -m evals.recorded_chat evals/gallery/chat.svg
 
 bench: setup    ## detection on real solar cells, and on MVTec-style folders with DIR=...
 	@$(BIN)/anomalyst bench $(or $(DIR),solar_cells)

@@ -182,7 +182,7 @@ class Evaluation:
         # One that was broken off has heard some of it already.
         attempt = len(_conversations(inspector, thread, case.product))
         session = InspectionSession(inspector, f"{thread}-{attempt}", case.product)
-        wish = "Inspect this part." if case.alpha is None else f"Inspect this part with alpha {case.alpha:g}."
+        wish = "Inspect this part." if case.alpha is None else f"Inspect this part with alpha {case.alpha:g}"
         opening = session.say(wish, [self.folder / asset for asset in case.assets])
         reports = session.reports()
         if not reports:
