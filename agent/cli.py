@@ -228,13 +228,15 @@ def chat(
     """Talk about parts: attach files, ask, look closer. Lines come from the terminal, or from a pipe."""
     from agent.chat.talk import Talk
     from agent.session import InspectionSession
-    from agent.terminal import asked_lines, json_lines, results
+    from agent.terminal import asked_lines, json_lines, print_line, results
 
     inspector = _inspector(model=model, base_url=base_url, second_reasoner=second)
     session = InspectionSession(inspector, thread, product)
     folder = (out or inspector.settings.home / "reports") / session.thread
     unfinished = session.resume()
     if as_json:
+        if unfinished:
+            print_line(unfinished.model_dump_json())
         json_lines(session, sys.stdin)
         return
     talk = Talk(session, results(), folder)

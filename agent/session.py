@@ -10,6 +10,7 @@ from langsmith.run_helpers import tracing_context
 from pydantic import Field
 
 from agent.chat.conversation import Graph, build_conversation
+from agent.chat.facts import one_line
 from agent.chat.turn import Turn
 from agent.inspection import Inspector, blocking
 from agent.report import InspectionReport
@@ -138,7 +139,7 @@ class InspectionSession:
 def _message(message: AnyMessage) -> ChatMessage:
     told = message.additional_kwargs
     if not isinstance(message, AIMessage):
-        return ChatMessage(who="person", text=str(message.text))
+        return ChatMessage(who="person", text="\n".join(map(one_line, str(message.text).splitlines())))
     return ChatMessage(
         who="anomalyst",
         text=str(message.text),

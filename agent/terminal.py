@@ -1,5 +1,6 @@
 """What people see in a terminal: progress on stderr, tables and reports on stdout."""
 
+import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from rich.table import Table
 
 from agent.exports.markdown import markdown_text
 from agent.report import InspectionReport
+from knowledge import AnomalystError
 from tools import Progress as Tell
 
 if TYPE_CHECKING:
@@ -112,10 +114,21 @@ def json_lines(session: "InspectionSession", lines: Iterable[str]) -> None:
     from agent.chat.talk import typed
 
     for line in lines:
-        if line.strip():
-            said = typed(line)
-            answer = session.say(said.words, said.files)
-            results().print(answer.model_dump_json(), soft_wrap=True, markup=False, highlight=False)
+        said = typed(line)
+        if said.command in ("/quit", "/exit"):
+            return
+        if not line.strip():
+            continue
+        try:
+            print_line(session.say("help" if said.command == "/help" else said.words, said.files).model_dump_json())
+        except AnomalystError as error:
+            print_line(json.dumps({"error": str(error)}, ensure_ascii=False))
+
+
+def print_line(text: str) -> None:
+    """One line of output that scripts read, letter for letter."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
 def _harmless(text: str) -> str:

@@ -7,8 +7,7 @@ import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
 import aiosqlite
 from filelock import FileLock, Timeout
@@ -18,6 +17,9 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from knowledge import RequestError, StoreError
 
+if TYPE_CHECKING:
+    from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+
 REVIVED_TYPES = (
     ("langchain_core.messages.ai", "AIMessage"),
     ("langchain_core.messages.human", "HumanMessage"),
@@ -26,6 +28,9 @@ REVIVED_TYPES = (
 """The only types besides plain values that may come back out of a checkpoint."""
 
 
+_SETUP_KEY = 0x616E6F6D616C  # of this program's own choosing
+_PATIENCE = 600
+"""Times that a process asks whether the tables are made, thirty seconds in all."""
 _ZLIB = "+zlib"
 _LARGEST = 256 * 2**20
 
@@ -35,7 +40,7 @@ class Threads:
 
     def __init__(self, home: Path, address: str | None = None) -> None:
         """`address` is a `postgresql://` URL; raises `RequestError` for any other."""
-        if address is not None and urlsplit(address).scheme not in ("postgres", "postgresql"):
+        if address is not None and not address.startswith(("postgres://", "postgresql://")):
             raise RequestError("threads are kept in SQLite, or at an address that begins with postgresql://")
         self._home = home
         self._address = address
@@ -96,11 +101,26 @@ async def _postgres(address: str) -> AsyncIterator[BaseCheckpointSaver[Any]]:
         raise RequestError("threads in Postgres need the extra: pip install 'anomalyst[postgres]'") from None
     try:
         async with AsyncPostgresSaver.from_conn_string(address, serde=_serde()) as saver:
-            await saver.setup()
+            await _set_up(saver)
             yield saver
     except psycopg.Error as error:
         # The address may hold a password, and so may what the driver says of it.
-        raise StoreError(f"the Postgres database of the threads cannot be used ({type(error).__name__})") from error
+        raise StoreError(f"the Postgres database of the threads cannot be used ({type(error).__name__})") from None
+
+
+async def _set_up(saver: "AsyncPostgresSaver") -> None:
+    """Make the tables, one process at a time: two that make them together get in each other's way."""
+    connection: Any = saver.conn  # of one address: no pool
+    # Asking again and again, for whoever waits inside of the database holds up the making of an index.
+    for _ in range(_PATIENCE):
+        answer = await (await connection.execute("select pg_try_advisory_lock(%s) as free", (_SETUP_KEY,))).fetchone()
+        if answer is not None and answer["free"]:
+            break
+        await asyncio.sleep(0.05)
+    try:
+        await saver.setup()
+    finally:
+        await connection.execute("select pg_advisory_unlock(%s)", (_SETUP_KEY,))
 
 
 def _serde() -> JsonPlusSerializer:

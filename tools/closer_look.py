@@ -69,7 +69,7 @@ def compare_place(
     if view.inverse:
         raise ToolFailure("only a picture can be compared place by place; name a region of a scan or a recording")
     found = next((shown.references for _, shown in log.of(KnowledgeFound) if shown.view == view.id), ())
-    if len(found) < rank:
+    if not 1 <= rank <= len(found):
         raise ToolFailure(f"there is no reference number {rank}: {len(found)} were retrieved")
     reference = found[rank - 1]
     seen = see_place(store, log, view, box, name)

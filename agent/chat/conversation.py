@@ -1,10 +1,7 @@
 """A conversation about parts: a graph that understands a turn, does what it asks for, and answers from facts alone."""
 
 import asyncio
-import base64
-import binascii
 import contextvars
-import hashlib
 import re
 import uuid
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -18,23 +15,29 @@ from langgraph.config import get_stream_writer
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.message import add_messages
 from langgraph.graph.state import CompiledStateGraph
+from pydantic import ValidationError
 from typing_extensions import TypedDict
 
 from agent.chat import prompts
-from agent.chat.facts import Fact, facts_of, named
+from agent.chat.attachments import unpacked, without_files
+from agent.chat.facts import Fact, facts_of, named, one_line
+from agent.chat.figures import Number, figures
 from agent.chat.grounding import NOT_KNOWN, Grounded, cited, ground
+from agent.chat.names import absent_file, inspection_named, without_names
 from agent.chat.places import Place, place_of
-from agent.chat.turn import ChatAnswer, Turn
+from agent.chat.turn import ChatAnswer, Sentence, Turn
 from agent.inspection import Inspector
 from agent.report import InspectionReport
 from agent.request import new_request
-from knowledge import AnomalystError, RequestError, ToolFailure, write_atomically
+from knowledge import AnomalystError, RequestError, ToolFailure
 from tools import (
     Answer,
+    Asset,
     EvidenceLog,
-    Member,
+    KnowledgeFound,
     ModelCall,
     PlaceSeen,
+    Region,
     Reply,
     Role,
     ask,
@@ -53,15 +56,10 @@ HELP = (
 )
 
 _MOST_FACTS = 400
-_MOST_ATTACHED = 16
 _LONGEST = 4000
 """Letters of what is said in a turn that are read."""
-
-
-_FILE_NAME = re.compile(
-    r"\S+\.(?:png|jpe?g|tiff?|bmp|webp|gif|npy|ply|pcd|xyz|obj|stl|csv|tsv|parquet|mp4|avi|mov|mkv|webm)\b",
-    re.IGNORECASE,
-)
+_LONGEST_UNKNOWN = 60
+_ALPHA = re.compile(r"\balpha\b\s*(?:=|:|of|to|is|at)?\s*-?\d")
 
 
 class Inspection(TypedDict):
@@ -102,9 +100,14 @@ Update = dict[str, Any]
 Graph = CompiledStateGraph[ChatState, None, ChatState, ChatState]
 
 
-def build_conversation(inspector: Inspector, checkpointer: BaseCheckpointSaver[Any] | None = None) -> Graph:
-    """Compile the graph of a conversation over an inspector."""
-    talk = _Conversation(inspector)
+def build_conversation(
+    inspector: Inspector, checkpointer: BaseCheckpointSaver[Any] | None = None, *, paths: bool = True
+) -> Graph:
+    """Compile the graph of a conversation over an inspector.
+
+    `paths` says that messages may name files of this machine; without it they must bring their files with them.
+    """
+    talk = _Conversation(inspector, paths=paths)
     graph = StateGraph(ChatState)
     graph.add_node("understand", talk.understand)
     graph.add_node("inspect", talk.inspect)
@@ -130,51 +133,63 @@ def _next(state: ChatState) -> Literal["inspect", "look", "answer"]:
 class _Conversation:
     """The stations of a turn: plain functions, which LangGraph runs in threads, for they read files and ask models."""
 
-    def __init__(self, inspector: Inspector) -> None:
+    def __init__(self, inspector: Inspector, *, paths: bool) -> None:
         self._inspector = inspector
+        self._paths = paths
         self._store = inspector.store
 
     def understand(self, state: ChatState) -> Update:
         """What is wanted; a turn that came as such from a program is taken as it is."""
         message = _last_human(state["messages"])
-        attached = [str(path) for path in message.additional_kwargs.get("files", ())][:_MOST_ATTACHED]
+        files = [str(path) for path in message.additional_kwargs.get("files", ()) if self._may_read(Path(path))]
         try:
-            attached += self._unpack(message)
-        except (ValueError, binascii.Error) as error:
-            return self._nothing(state, f"an attached picture cannot be read: {error}")
-        given = message.additional_kwargs.get("turn")
-        calls = list(state.get("calls", ()))
-        if given is not None:
-            turn = Turn.model_validate(given)
-        else:
-            reply = self._ask("planner", self._wanted(state, message, attached), Turn)
-            turn = Turn.model_validate(reply.value)
-            calls += _plain(reply.calls)
+            inside = unpacked(message, self._inspector.home / "attachments", self._inspector.settings.max_bytes)
+            understood = self._understood(state, message, [*files, *inside])
+        except RequestError as error:
+            return {**_nothing(f"{error}."), **_slim(message, files)}
+        attached = [*files, *inside]
+        turn, calls = understood
         done = state.get("inspections", ())
-        about = turn.inspection or _named_inspection(_text(message), done)
-        absent = "" if attached or turn.action != "inspect" else _absent_file(_text(message), done)
         return {
-            "turn": turn.model_copy(update={"inspection": about}).model_dump(mode="json"),
+            **_slim(message, attached),
+            "turn": turn.model_dump(mode="json"),
             "attached": attached,
-            "product": turn.product or state.get("product", ""),
             "fresh": [],
-            "note": f"There is no file {absent} among what was attached." if absent else "",
-            "calls": calls,
+            "note": _obstacle(turn, _heard(message), attached, done),
+            "calls": [*state.get("calls", ()), *calls],
             "status": "open",
         }
+
+    def _understood(
+        self, state: ChatState, message: HumanMessage, attached: Sequence[str]
+    ) -> tuple[Turn, list[dict[str, Any]]]:
+        """The turn, and the calls that it took to understand it."""
+        given = message.additional_kwargs.get("turn")
+        named = inspection_named(_heard(message), state.get("inspections", ()))
+        if given is not None:
+            try:
+                turn = Turn.model_validate(given)
+            except ValidationError as error:
+                raise RequestError(f"the turn that was given is none: {one_line(str(error))[:300]}") from error
+            return turn if turn.inspection is not None else turn.model_copy(update={"inspection": named}), []
+        reply = self._ask("planner", self._wanted(state, message, attached), Turn)
+        turn = _said_so(Turn.model_validate(reply.value), _heard(message), named)
+        return (turn.model_copy(update={"action": "inspect"}) if attached else turn), _plain(reply.calls)
 
     def inspect(self, state: ChatState, config: RunnableConfig) -> Update:
         """Inspect what is attached, or the last part again."""
         turn = Turn.model_validate(state["turn"])
         done = list(state.get("inspections", ()))
-        earlier = _meant(turn, done)
-        files = state["attached"] or (earlier["files"] if earlier else [])
-        product = state["product"] or (earlier["product"] if earlier else "") or self._only_product()
+        earlier = None if state["attached"] else _meant(turn, done)
+        files = earlier["files"] if earlier else state["attached"]
+        own = earlier["product"] if earlier else state.get("product", "")
+        product = turn.product or own or (done[-1]["product"] if done else "") or self._only_product()
         if not files:
             return {"note": "There is no part yet: attach a picture, a scan, a recording or a video of one."}
-        if not product:
-            known = ", ".join(self._inspector.known_products()) or "none; learn one with anomalyst enroll"
-            return {"note": f"Which product is it? Known are: {known}."}
+        known = self._inspector.known_products()
+        if product not in known:
+            which = f"{one_line(product)!r} is not a product that is known." if product else "Which product is it?"
+            return {"note": f"{which} Known are: {', '.join(known) or 'none; learn one with anomalyst enroll'}."}
         number = len(done) + 1
         # The same after a kill, and another one after a part that could not be inspected.
         thread = f"{config['configurable'].get('thread_id') or uuid.uuid4().hex}.{number}.{len(state['messages'])}"
@@ -212,7 +227,7 @@ class _Conversation:
         name = f"i{inspection['number']}.x{1 + sum(look['inspection'] == inspection['number'] for look in looks)}"
         try:
             values = _apart(lambda: self._inspector.state_of(inspection["thread"]))
-            shown = self._look(turn, values, name)
+            shown = self._look(turn, values, name, self._report_of(inspection))
         except (ToolFailure, AnomalystError) as error:
             return {"note": f"That place cannot be shown: {error}."}
         looks.append({"inspection": inspection["number"], **shown})
@@ -228,31 +243,20 @@ class _Conversation:
         reply = self._ask("reasoner", question, ChatAnswer)
         given = ChatAnswer.model_validate(reply.value)
         by_id = named(facts)
-        grounded = ground(given.sentences, by_id)
+        grounded = _with_news(ground(given.sentences, by_id), turn, state["fresh"], by_id)
         evidence = {id_: by_id[id_].text for id_ in cited(grounded.sentences)}
-        update = _said(_words(grounded, given.unknown), evidence, self._pictures(state, evidence), grounded.dropped)
+        update = _said(
+            _words(grounded, _asked_for(given.unknown, _heard(_last_human(state["messages"])))),
+            evidence,
+            self._pictures(state, evidence),
+            grounded.dropped,
+        )
         return {**update, "calls": [*state.get("calls", ()), *_plain(reply.calls)]}
-
-    def _unpack(self, message: HumanMessage) -> list[str]:
-        """Pictures inside of a message, as chat pages send them, become files of the home."""
-        if isinstance(message.content, str):
-            return []
-        found = []
-        for block in message.content:
-            data = _picture_data(block) if isinstance(block, dict) else ""
-            if data:
-                content = base64.b64decode(data, validate=True)
-                if len(content) > self._inspector.settings.max_bytes:
-                    raise ValueError(f"it is larger than {self._inspector.settings.max_bytes} bytes")
-                path = self._inspector.home / "attachments" / hashlib.sha256(content).hexdigest()
-                write_atomically(path, content)
-                found.append(str(path))
-        return found[:_MOST_ATTACHED]
 
     def _wanted(self, state: ChatState, message: HumanMessage, attached: Sequence[str]) -> list[BaseMessage]:
         briefing = {
             "question": "understand",
-            "text": _without_names(_text(message), state.get("inspections", ()))[:_LONGEST],
+            "text": without_names(_heard(message), state.get("inspections", ()), attached),
             "attached": len(attached),
             "products": self._inspector.known_products(),
             "inspections": [
@@ -267,7 +271,7 @@ class _Conversation:
         about = turn.inspection or (done[-1]["number"] if done else None)
         briefing = {
             "question": "answer",
-            "text": _without_names(_text(_last_human(state["messages"])), done)[:_LONGEST],
+            "text": without_names(_heard(_last_human(state["messages"])), done, state["attached"]),
             "action": turn.action,
             "inspection": about,
             "fresh": state["fresh"],
@@ -277,14 +281,14 @@ class _Conversation:
 
     def _ask(self, role: str, messages: list[BaseMessage], schema: type[Answer]) -> Reply:
         members: Role = getattr(self._inspector.workshop.roles, role)
-        return in_turn(members, lambda member: _asked(member, messages, schema))
+        return in_turn(members, lambda member: ask(member, messages, schema))
 
     def _facts(self, state: ChatState) -> list[Fact]:
         """Everything that is known of the thread."""
         done = state.get("inspections", ())
         facts: list[Fact] = []
         for inspection in done:
-            report = InspectionReport.model_validate_json(self._store.get(inspection["report"]))
+            report = self._report_of(inspection)
             facts.append(_history(inspection, report))
             facts += facts_of(report, inspection["number"])
         facts.insert(
@@ -293,50 +297,52 @@ class _Conversation:
         facts += [Fact.model_validate(look["fact"]) for look in state.get("looks", ())]
         return facts + _sent_facts(state.get("calls", ()))
 
-    def _look(self, turn: Turn, values: Mapping[str, Any], name: str) -> dict[str, Any]:
+    def _report_of(self, inspection: Inspection) -> InspectionReport:
+        return InspectionReport.model_validate_json(self._store.get(inspection["report"]))
+
+    def _look(self, turn: Turn, values: Mapping[str, Any], name: str, report: InspectionReport) -> dict[str, Any]:
         log = EvidenceLog.read(values["evidence"])
-        place = place_of(turn, log)
+        called = {finding.region: f"{finding.title} {finding.defect_type or ''}" for finding in report.findings}
+        place = place_of(turn, log, called)
         if turn.action == "compare" and place.region is not None and place.region.members:
-            return self._compare_native(place, values, name)
+            return self._compare_native(place.region, turn.reference, values, log, name)
         if turn.action == "compare":
             seen = compare_place(self._store, log, place.view, place.box, name, turn.reference)
         else:
             seen = see_place(self._store, log, place.view, place.box, name)
-        pictures = [{"title": f"{name}: closer", "artifact": seen.crop}]
-        if seen.reference_crop:
-            pictures.append(
-                {"title": f"{name}: the same place on reference {seen.reference}", "artifact": seen.reference_crop}
-            )
-        fact = Fact(id=name, topic="look", text=_seen(seen, place), about=(seen.view, *seen.regions))
-        return {"fact": fact.model_dump(mode="json"), "pictures": pictures}
+        fact = Fact(id=name, topic="look", text=one_line(_seen(seen, place)), about=(seen.view, *seen.regions))
+        return _shown(fact, seen.crop, seen.reference_crop, seen.reference)
 
-    def _compare_native(self, place: Place, values: Mapping[str, Any], name: str) -> dict[str, Any]:
-        assert place.region is not None  # noqa: S101 - asked by the caller
-        outcome = self._inspector.instruments.compare_with_reference(place.region.id, dict(values))  # type: ignore[arg-type]
-        first, second = outcome["artifacts"]
-        fact = Fact(id=name, topic="look", text=f"{outcome['summary']}.", about=(place.region.id,))
-        pictures = [
-            {"title": f"{name}: closer", "artifact": first},
-            {"title": f"{name}: the same place on a normal reference", "artifact": second},
-        ]
-        return {"fact": fact.model_dump(mode="json"), "pictures": pictures}
+    def _compare_native(
+        self, region: Region, rank: int, values: Mapping[str, Any], log: EvidenceLog, name: str
+    ) -> dict[str, Any]:
+        """A region of a scan or a recording beside the same place on a reference."""
+        asset_id = log.view(region.view_id).asset_id
+        asset = next(Asset.model_validate(value) for value in values["inputs"] if value["id"] == asset_id)
+        views = {view.id for view in log.views_of(asset_id)}
+        found = next((shown.references for _, shown in log.of(KnowledgeFound) if shown.view in views), ())
+        if len(found) < rank:
+            raise ToolFailure(f"there is no reference number {rank}: {len(found)} were retrieved")
+        learned = self._inspector.products.get(values["product"])
+        compared = self._inspector.workshop.native.compare(asset, learned, log, region, found[rank - 1].id)
+        text = (
+            f"Region {region.id} beside the same place on reference {compared.reference}: its anomaly value peaks at "
+            f"{compared.difference:.4g}."
+        )
+        fact = Fact(id=name, topic="look", text=text, about=(region.id,))
+        return _shown(fact, compared.crop, compared.reference_crop, compared.reference)
 
     def _pictures(self, state: ChatState, evidence: Mapping[str, str]) -> list[dict[str, str]]:
         """Pictures of the looks that an answer cites."""
         shown = [look for look in state.get("looks", ()) if look["fact"]["id"] in evidence]
         return [picture for look in shown for picture in look["pictures"]]
 
+    def _may_read(self, path: Path) -> bool:
+        return self._paths or path.resolve().is_relative_to((self._inspector.home / "attachments").resolve())
+
     def _only_product(self) -> str:
         known = self._inspector.known_products()
         return known[0] if len(known) == 1 else ""
-
-    def _nothing(self, state: ChatState, note: str) -> Update:
-        turn = Turn(action="ask").model_dump(mode="json")
-        return {"turn": turn, "attached": [], "fresh": [], "note": note, "status": "open"}
-
-
-def _asked(member: Member, messages: list[BaseMessage], schema: type[Answer]) -> Reply:
-    return ask(member, messages, schema)
 
 
 def _plain(calls: Sequence[ModelCall]) -> list[dict[str, Any]]:
@@ -369,44 +375,63 @@ def _text(message: BaseMessage) -> str:
     return str(message.text)
 
 
-def _picture_data(block: Mapping[str, Any]) -> str:
-    """Base64 of a picture block, in the shapes that chat pages use."""
-    if block.get("type") in ("image", "file"):
-        source = block.get("source")
-        nested = source.get("data", "") if isinstance(source, dict) else ""
-        return str(block.get("base64") or block.get("data") or nested)
-    if block.get("type") == "image_url":
-        link = block.get("image_url")
-        url = str(link.get("url", "") if isinstance(link, dict) else link)
-        return url.partition(";base64,")[2] if url.startswith("data:") else ""
+def _heard(message: BaseMessage) -> str:
+    """What is read of what was said."""
+    return _text(message)[:_LONGEST]
+
+
+def _nothing(note: str) -> Update:
+    turn = Turn(action="ask").model_dump(mode="json")
+    return {"turn": turn, "attached": [], "fresh": [], "note": note[:1].upper() + note[1:], "status": "open"}
+
+
+def _slim(message: HumanMessage, files: list[str]) -> Update:
+    """Pictures leave the messages as soon as they lie in files."""
+    return {} if isinstance(message.content, str) else {"messages": [without_files(message, files)]}
+
+
+def _said_so(turn: Turn, text: str, named: int | None) -> Turn:
+    """A turn without what a model made up: what decides on a verdict is the person's own number, or none."""
+    values = [abs(each.value) for each in figures(text).numbers if isinstance(each, Number)]
+    heard = [value for each in values for value in (each, each / 100)]
+    changes: dict[str, Any] = {"inspection": named if turn.inspection is None else turn.inspection}
+    if turn.alpha is not None and not any(abs(turn.alpha - value) < 1e-9 for value in heard):
+        changes["alpha"] = None
+    if turn.product is not None and turn.product.lower() not in text.lower():
+        changes["product"] = None
+    return turn.model_copy(update=changes)
+
+
+def _obstacle(turn: Turn, text: str, attached: Sequence[str], done: Sequence[Inspection]) -> str:
+    """Why what is asked for cannot be done, before it is tried."""
+    absent = "" if attached else absent_file(text, done)
+    if absent:
+        return f"There is no file {absent} among what was attached."
+    if turn.action == "help":
+        return ""
+    if turn.inspection is not None and not attached and turn.inspection not in [each["number"] for each in done]:
+        named = f"inspection {turn.inspection}" if turn.inspection > 0 else "earlier inspection"
+        return f"There is no {named}: this thread has {len(done)}."
+    if turn.action == "inspect" and turn.alpha is None and _ALPHA.search(text.lower()):
+        return "Alpha, the accepted false-alarm rate, lies between 0 and 1, such as 0.01."
     return ""
 
 
-def _named_inspection(text: str, inspections: Sequence[Inspection]) -> int | None:
-    """The last inspection one of whose files is named."""
-    said = text.lower()
-    found = [
-        each["number"]
-        for each in inspections
-        for name in each["names"]
-        if name.lower() in said or (len(Path(name).stem) > 3 and Path(name).stem.lower() in said)
-    ]
-    return found[-1] if found else None
+def _asked_for(unknown: Sequence[str], text: str) -> list[str]:
+    """What a model says that it does not know, as far as it was asked for at all."""
+    lower = text.lower()
+    return [one_line(each) for each in unknown if len(each) <= _LONGEST_UNKNOWN and each.lower() in lower][:8]
 
 
-def _absent_file(text: str, inspections: Sequence[Inspection]) -> str:
-    """A name of a file that is neither attached nor known: another part must not be inspected in its place."""
-    known = {name.lower() for each in inspections for name in each["names"]}
-    named = [Path(word).name for word in _FILE_NAME.findall(text)]
-    return next((clean_name(name) for name in named if name.lower() not in known), "")
-
-
-def _without_names(text: str, inspections: Sequence[Inspection]) -> str:
-    """Models know inspections by number, and names of files not at all."""
-    for inspection in inspections:
-        for name in sorted(inspection["names"], key=len, reverse=True):
-            text = re.sub(re.escape(name), f"inspection {inspection['number']}", text, flags=re.IGNORECASE)
-    return text
+def _with_news(grounded: Grounded, turn: Turn, fresh: Sequence[str], facts: Mapping[str, Fact]) -> Grounded:
+    """What a turn was asked to find out is told even where a model does not: the verdict, the place that was seen."""
+    if turn.action == "ask":
+        return grounded
+    told = cited(grounded.sentences)
+    news = [id_ for id_ in fresh if id_.endswith(".verdict") or ".x" in id_]
+    missing = [facts[id_] for id_ in (news if grounded.sentences else fresh) if id_ not in told]
+    own = tuple(Sentence(text=fact.text[:1200], evidence=(fact.id,)) for fact in missing)
+    return grounded._replace(sentences=(*own, *grounded.sentences))
 
 
 def _meant(turn: Turn, inspections: Sequence[Inspection]) -> Inspection | None:
@@ -429,6 +454,13 @@ def _history(inspection: Inspection, report: InspectionReport) -> Fact:
         text=f"Inspection {inspection['number']} of this thread, {len(report.inputs)} asset(s) as "
         f"{inspection['product']}{alpha}: {report.verdict}, {p_value}, {len(report.findings)} finding(s).",
     )
+
+
+def _shown(fact: Fact, crop: str, reference_crop: str, reference: str) -> dict[str, Any]:
+    pictures = [{"title": f"{fact.id}: closer", "artifact": crop}]
+    if reference_crop:
+        pictures.append({"title": f"{fact.id}: the same place on reference {reference}", "artifact": reference_crop})
+    return {"fact": fact.model_dump(mode="json"), "pictures": pictures}
 
 
 def _seen(seen: PlaceSeen, place: Place) -> str:
@@ -465,10 +497,9 @@ def _sent_facts(calls: Sequence[Mapping[str, Any]]) -> list[Fact]:
 
 def _limited(facts: Sequence[Fact], about: int | None, fresh: Sequence[str]) -> list[Fact]:
     """All of the inspection that is meant; of the others the first, up to what a model can be told."""
-    prefix = f"i{about}."
-    own = [fact for fact in facts if fact.id.startswith((prefix, "thread.")) or fact.id in fresh]
-    others = [fact for fact in facts if fact not in own]
-    return [*own, *others][:_MOST_FACTS]
+    first = (f"i{about}.", "thread.")
+    ranked = sorted(facts, key=lambda fact: not (fact.id.startswith(first) or fact.id in fresh))
+    return ranked[:_MOST_FACTS]
 
 
 def _words(grounded: Grounded, unknown: Sequence[str]) -> str:
@@ -480,4 +511,5 @@ def _words(grounded: Grounded, unknown: Sequence[str]) -> str:
 
 def _said(text: str, evidence: Mapping[str, str], pictures: Sequence[Any], dropped: Sequence[str]) -> Update:
     told = {"evidence": dict(evidence), "pictures": list(pictures), "dropped": list(dropped)}
-    return {"messages": [AIMessage(text, additional_kwargs=told)], "status": "answered"}
+    plain = "\n".join(map(one_line, text.splitlines()))
+    return {"messages": [AIMessage(plain, additional_kwargs=told)], "status": "answered"}

@@ -62,7 +62,12 @@ def facts_of(report: InspectionReport, number: int) -> tuple[Fact, ...]:
         _costs,
     )
     facts = [fact for make in makers for fact in make(report)]
-    return tuple(fact.model_copy(update={"id": f"i{number}.{fact.id}"}) for fact in facts)
+    return tuple(fact.model_copy(update={"id": f"i{number}.{fact.id}", "text": one_line(fact.text)}) for fact in facts)
+
+
+def one_line(text: str) -> str:
+    """A text from outside as one line that steers no terminal: no control characters, and none that turn letters round."""
+    return " ".join("".join(character if character.isprintable() else " " for character in text).split())
 
 
 def _verdict(report: InspectionReport) -> Iterator[Fact]:

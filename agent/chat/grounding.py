@@ -1,43 +1,35 @@
 """Answers against facts: what no fact of the thread holds is not said.
 
-A sentence stands when it cites facts that exist, when every number and every id in it stands in a fact that it cites, and
-when it calls a part by no verdict that those facts do not call it by.
+A sentence stands when it cites facts that exist and speaks of what they speak of, when every number and every id in it
+stands in a fact that it cites, for the same thing and in the same unit, and when it calls a part, a rule or a claim
+nothing that the records do not call it.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from agent.chat.facts import Fact
+from agent.chat.facts import Fact, one_line
+from agent.chat.figures import figures, foreign, is_of_measures
 from agent.chat.turn import Sentence
+from agent.chat.verdicts import is_judgement, miscalled
 
 NOT_KNOWN = "That is not in the evidence of this thread."
 
-_NUMBER = re.compile(r"(?<![\w.])[-+−]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?![\w])\s*%?")
-_ID = re.compile(r"\b(?:i\d+\.)?[a-z]\d+\.[rv]\d+\b")
-_VERDICTS = {
-    "normal": (
-        "normal",
-        "fine",
-        "ok",
-        "okay",
-        "good",
-        "flawless",
-        "acceptable",
-        "accepted",
-        "pass",
-        "passed",
-        "passes",
-    ),
-    "anomalous": ("anomalous", "defective", "bad", "rejected", "reject", "fails"),
-    "review": ("review",),
-}
-_WORD = re.compile(r"[a-z]+")
-_SAYS = re.compile(
-    r"\b(?:part|piece|it|cell|product|asset|verdict|this|everything)\b(?:\s+\S+){0,4}?\s+"
-    r"(?:is|was|are|looks|seems|be|as)\s+(?P<not>not\s+)?(?:\w+\s+)?(?P<word>[a-z]+)\b"
+_WORD = re.compile(r"[^\W\d_]+")
+_STEM = 5
+"""Letters by which scratched is known as scratch."""
+_LEAST_SHARED = 1 / 3
+"""Of the words of a sentence that say something."""
+_SILENT_WORDS = (
+    "about above again also although and are because been before below being both but can could did does for found from "
+    "had has have hence here inspection into its itself just like more most much not now off only other our out over part "
+    "piece rather said same says seen she should since some such than that the their them then there therefore these they "
+    "this those thus too under until upon very was were what when where which while who whose why will with within without "
+    "would yes you your"
 )
-"""A sentence that calls the part something."""
+_SAYS_NOTHING = frozenset(_SILENT_WORDS.split())
 
 
 class Grounded(NamedTuple):
@@ -51,10 +43,11 @@ class Grounded(NamedTuple):
 def ground(sentences: Iterable[Sentence], facts: Mapping[str, Fact]) -> Grounded:
     """Keep what the facts hold."""
     kept, dropped = [], []
-    for sentence in sentences:
+    for given in sentences:
+        sentence = given.model_copy(update={"text": one_line(given.text)})
         wrong = _wrong(sentence, facts)
         if wrong:
-            dropped.append(f"{sentence.text} ({wrong})")
+            dropped.append(f"{sentence.text} ({one_line(wrong)})")
         else:
             kept.append(sentence)
     return Grounded(tuple(kept), tuple(dropped))
@@ -67,70 +60,45 @@ def _wrong(sentence: Sentence, facts: Mapping[str, Fact]) -> str:
     if not sentence.evidence:
         return "it cites nothing"
     cited = [facts[id_] for id_ in sentence.evidence]
-    told = " ".join(fact.text for fact in cited)
-    text = _without_ids(sentence.text, facts)
-    missing = _missing_numbers(text, told)
-    if missing:
-        return f"the number {missing} does not stand in what it cites"
-    ids = [id_ for id_ in _ID.findall(text) if id_ not in told and not any(id_ in fact.about for fact in cited)]
-    if ids:
-        return f"{ids[0]} does not stand in what it cites"
-    word = _foreign_verdict(text, cited)
-    return f"what it cites does not say “{word}”" if word else _contradiction(text, cited, facts)
+    if any(sentence.text == one_line(fact.text) for fact in cited):
+        return ""
+    return (
+        _foreign_number(sentence.text, cited, facts)
+        or miscalled(sentence.text, cited, facts)
+        or _beside_the_point(sentence.text, cited, facts)
+    )
 
 
-def _without_ids(text: str, facts: Mapping[str, Fact]) -> str:
-    """Ids of facts are citations, and no numbers."""
-    for id_ in sorted(facts, key=len, reverse=True):
-        text = text.replace(id_, " ")
-    return text
+def _foreign_number(text: str, cited: Sequence[Fact], facts: Mapping[str, Fact]) -> str:
+    pieces = {piece for fact in cited for piece in (fact.id, *fact.id.split("."), *fact.about)}
+    told = [figures(fact.text) for fact in cited]
+    found = foreign(figures(text, facts), told, frozenset(piece.lower() for piece in pieces))
+    return f"{found} does not stand so in what it cites" if found else ""
 
 
-def _missing_numbers(text: str, told: str) -> str:
-    known = [_value(each) for each in _NUMBER.findall(told)]
-    for found in _NUMBER.findall(text):
-        said, slack = _value(found), _slack(found)
-        if not any(abs(abs(said) - abs(number)) <= slack for number in known):
-            return str(found).strip()
-    return ""
+def _beside_the_point(text: str, cited: Sequence[Fact], facts: Mapping[str, Fact]) -> str:
+    """Words are not proof; but a sentence that shares few with what it cites is not held by it."""
+    said = {_stem(word) for word in _telling(text) if not (is_of_measures(word) or is_judgement(word))}
+    if not said:
+        return "" if _is_checked(text) else "it says nothing that evidence could hold"
+    roots = tuple(".".join(fact.id.split(".")[:2]) for fact in cited)
+    near = [fact for fact in facts.values() if fact.id.startswith(roots)]
+    told = {_stem(word) for fact in (*cited, *near) for word in _telling(f"{fact.text} {fact.topic}")}
+    return "" if len(said & told) >= _LEAST_SHARED * len(said) else "what it cites speaks of something else"
 
 
-def _value(number: str) -> float:
-    plain = number.replace("−", "-").strip()
-    return float(plain.rstrip("% ")) / (100 if plain.endswith("%") else 1)
+def _telling(text: str) -> list[str]:
+    words = _WORD.findall(unicodedata.normalize("NFKC", text).lower())
+    return [word for word in words if len(word) > 2 and word not in _SAYS_NOTHING]
 
 
-def _slack(number: str) -> float:
-    """Half a unit of the last digit: who rounds is not wrong."""
-    plain = number.replace("−", "-").strip()
-    mantissa, _, exponent = plain.rstrip("% ").lower().partition("e")
-    decimals = len(mantissa.partition(".")[2])
-    unit = 10.0 ** (int(exponent or 0) - decimals) / (100 if plain.endswith("%") else 1)
-    return 0.5 * unit * (1 + 1e-9) if decimals or exponent else 1e-9
+def _stem(word: str) -> str:
+    return word.rstrip("s")[:_STEM]
 
 
-def _contradiction(text: str, cited: Sequence[Fact], facts: Mapping[str, Fact]) -> str:
-    """What the part is called, against the verdicts of the inspections that are cited; opinions may be told of."""
-    for match in _SAYS.finditer(text.lower()):
-        called = next((verdict for verdict, words in _VERDICTS.items() if match["word"] in words), "")
-        if not called or any(fact.quoted and match["word"] in fact.text.lower() for fact in cited):
-            continue
-        numbers = {fact.id.partition(".")[0] for fact in cited}
-        verdicts = [facts[f"{number}.verdict"].text for number in numbers if f"{number}.verdict" in facts]
-        agrees = any(text.endswith(f"is {called}.") for text in verdicts)
-        if verdicts and agrees == bool(match["not"]):
-            return f"the verdict is not “{match['not'] or ''}{match['word']}”"
-    return ""
-
-
-def _foreign_verdict(text: str, cited: Sequence[Fact]) -> str:
-    told = " ".join(fact.text for fact in cited)
-    words, known = set(_WORD.findall(text.lower())), set(_WORD.findall(told.lower()))
-    for verdict, synonyms in _VERDICTS.items():
-        said = words & set(synonyms)
-        if said and not known & {verdict, *synonyms}:
-            return str(min(said))
-    return ""
+def _is_checked(text: str) -> bool:
+    """Whether there is anything in it that the other checks look at."""
+    return any(is_of_measures(word) or is_judgement(word) for word in _WORD.findall(text.lower()))
 
 
 def cited(sentences: Sequence[Sentence]) -> tuple[str, ...]:

@@ -15,8 +15,11 @@ from agent.inspection import Inspector
 
 
 async def make_conversation() -> CompiledStateGraph[Any, None, Any, Any]:
-    """A conversation about parts: messages in, messages out; pictures come as blocks of a message."""
-    return await asyncio.to_thread(lambda: build_conversation(_inspector()))
+    """A conversation about parts: messages in, messages out; files come as blocks of a message.
+
+    Who can reach the server names no file of this machine: it may not be the one who owns them.
+    """
+    return await asyncio.to_thread(lambda: build_conversation(_inspector(), paths=False))
 
 
 async def make_inspection() -> CompiledStateGraph[Any, None, Any, Any]:

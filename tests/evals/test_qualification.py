@@ -55,6 +55,8 @@ def test_every_figure_of_the_first_appraiser_by_hand() -> None:
         pytest.approx(0.928, abs=5e-4),
     )
     assert (found.miss.hits, found.miss.of, found.false_alarm.hits, found.false_alarm.of) == (3, 48, 5, 102)
+    # Nobody missed the same part every time; three of sixteen were missed at all.
+    assert (found.miss.low, found.miss.high) == (0, pytest.approx(binomial_interval(3, 16).high))
     # Fleiss: 42 parts agree fully, 8 in one pair of three; a third of the decisions says anomalous.
     assert found.within.kappa == pytest.approx(((42 + 8 / 3) / 50 - 5 / 9) / (4 / 9))
     assert found.within.kappa == pytest.approx(0.76)
@@ -133,6 +135,15 @@ def test_acceptable_is_shown_by_exactly_as_many_parts_as_the_formula_says(good, 
     assert found.grade == "acceptable"
     assert found.shown == shown
     assert ("too few" in found.sentence) != shown
+
+
+def test_one_bad_figure_that_is_shown_is_enough() -> None:
+    judged, truth = appraiser(0, 0, 60, 4)
+    rejected = {part: ["anomalous"] * 3 for part in judged}
+    found = study({**rejected, "d0": ["normal"] * 3}, truth)
+    assert (found.miss.grade, found.miss.shown) == ("not acceptable", False)
+    assert (found.false_alarm.grade, found.false_alarm.shown) == ("not acceptable", True)
+    assert (found.grade, found.shown) == ("not acceptable", True)
 
 
 def test_bad_is_shown_as_well() -> None:
