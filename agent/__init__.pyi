@@ -1,4 +1,5 @@
 from .chat.talk import Talk as Talk
+from .chat.turn import Turn as Turn
 from .embedded_model import EmbeddedModel as EmbeddedModel
 from .inspection import Inspector as Inspector
 from .policy import Verdict as Verdict

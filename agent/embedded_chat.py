@@ -26,7 +26,7 @@ _EDGE = r"(-?\d{1,6}(?:\.\d{1,3})?)"
 _BOX = re.compile(rf"(?<![\w.]){_EDGE}[\s,;]+{_EDGE}[\s,;]+(?:to[\s,;]+)?{_EDGE}[\s,;]+{_EDGE}(?![\w.]*\d)")
 _BRACKET = re.compile(r"\[[^\]\n]{0,80}\d[^\]\n]{0,80}\]")
 _ALPHA = re.compile(
-    r"\b(?:alpha|false[- ]alarm rate|rate)\b[^\d.-]{0,20}(\d{0,3}\.?\d{1,12}(?:e-?\d{1,2})?(?![\w.])\s*(?:%|percent\b)?)"
+    r"\b(?:alpha|false[- ]alarm rate|rate)\b[^\d.-]{0,20}(\d{0,3}\.?\d{1,12}(?:e-?\d{1,2})?(?!\w|\.\d)\s*(?:%|percent\b)?)"
 )
 _AS_PRODUCT = re.compile(r"\b(?:as|with product|product)\s+(?:an?\s+|the\s+|product\s+)?([a-z][\w-]{0,60})")
 _NO_PRODUCT = frozenset(

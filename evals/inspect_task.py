@@ -212,7 +212,6 @@ def _inspected(desk: Desk, score_case: ScoreCase, workers: int) -> "Solver":
     from inspect_ai.model import ModelOutput
     from inspect_ai.solver import Generate, Solver, TaskState, solver
 
-    @solver(name="anomalyst")
     def inspected() -> Solver:
         async def solve(state: TaskState, generate: Generate) -> TaskState:
             case = desk.cases[str(state.sample_id)]
@@ -227,7 +226,8 @@ def _inspected(desk: Desk, score_case: ScoreCase, workers: int) -> "Solver":
         limiter = anyio.CapacityLimiter(workers)
         return solve
 
-    return inspected()
+    # Not as a decorator: without the extra it has no types, and would take them from the function too.
+    return solver(name="anomalyst")(inspected)()
 
 
 def chat_of(trace: Sequence[Mapping[str, Any]], case: Case, result: CaseResult) -> "list[ChatMessage]":

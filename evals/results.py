@@ -107,10 +107,7 @@ def result_of(report: InspectionReport, case: str, fingerprint: str, page: str, 
             Found(**each.model_dump(include={"title", "defect_type", "severity", "asset", "box", "native", "score"}))
             for each in report.findings
         ),
-        claims=tuple(
-            Claimed(**each.model_dump(include=set(Claimed.model_fields)))
-            for each in report.claims
-        ),
+        claims=tuple(Claimed(**each.model_dump(include=set(Claimed.model_fields))) for each in report.claims),
         rules={rule.id: rule.result for rule in report.rules},
         evidence={record.id: record.tool for record in report.evidence},
         steps=tuple(StepTaken(tool=step.tool, arguments=step.arguments, status=step.status) for step in report.plan),

@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 from pydantic_core import to_jsonable_python
 
-from agent import InspectionReport, InspectionSession, Inspector, Settings
+from agent import InspectionReport, InspectionSession, Inspector, Settings, Turn
 from evals.cases import Case, ProductSource, Question, Suite, SuiteError
 from evals.results import Answered, CaseResult, result_of
 from knowledge import (
@@ -182,13 +182,11 @@ class Evaluation:
         # One that was broken off has heard some of it already.
         attempt = len(_conversations(inspector, thread, case.product))
         session = InspectionSession(inspector, f"{thread}-{attempt}", case.product)
-        wish = "Inspect this part." if case.alpha is None else f"Inspect this part with alpha {case.alpha:g}"
-        opening = session.say(wish, [self.folder / asset for asset in case.assets])
+        turn = Turn(action="inspect", alpha=case.alpha, product=case.product)
+        opening = session.say("Inspect this part.", [self.folder / asset for asset in case.assets], turn=turn)
         reports = session.reports()
         if not reports:
             raise RequestError(opening.text)
-        if case.alpha is not None and reports[0].decision.alpha != case.alpha:
-            raise RequestError(f"the planner took alpha {case.alpha:g} for {reports[0].decision.alpha}")
         return _Seen(reports[0], tuple(_asked(session, question) for question in filter(is_chat, case.questions)))
 
     def _page(self, case: Case, report: InspectionReport) -> str:

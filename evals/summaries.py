@@ -12,7 +12,7 @@ from evals.cases import Case
 from evals.inspect_task import Scores
 from evals.metrics import mean_with_interval
 from evals.results import CaseResult
-from evals.scorers import LOWER_IS_BETTER, SCORERS
+from evals.scorers import LOWER_IS_BETTER, SCORERS, UNITS
 
 Figures = dict[str, Any]
 
@@ -26,7 +26,7 @@ def figures_of(scores: Iterable[Scores], seed: int) -> dict[str, Figures]:
     for of_case in scores:
         for name, score in of_case.items():
             values.setdefault(name, []).append(score.value)
-    return {name: _figure(found, seed) for name, found in values.items()}
+    return {name: _figure(found, seed, shares=not name.endswith(UNITS)) for name, found in values.items()}
 
 
 def baselines_of(
@@ -81,9 +81,9 @@ def spent_line(summary: Mapping[str, Any]) -> str:
     return line + (f"; unscored: {', '.join(without)}" if without else "")
 
 
-def _figure(values: Sequence[float | None], seed: int) -> Figures:
+def _figure(values: Sequence[float | None], seed: int, *, shares: bool = True) -> Figures:
     scored = [value for value in values if value is not None]
-    estimate = mean_with_interval(scored, seed)
+    estimate = mean_with_interval(scored, seed, shares=shares)
     mean, low, high = (estimate.mean, estimate.low, estimate.high) if estimate else (None, None, None)
     return {"mean": mean, "low": low, "high": high, "n": len(scored), "unscored": len(values) - len(scored)}
 

@@ -24,16 +24,19 @@ class Estimate(NamedTuple):
     n: int
 
 
-def mean_with_interval(values: Sequence[float], seed: int = 0, confidence: float = 0.95) -> Estimate | None:
+def mean_with_interval(
+    values: Sequence[float], seed: int = 0, confidence: float = 0.95, *, shares: bool = True
+) -> Estimate | None:
     """Mean of the values; `None` where there are none.
 
     Of values that are all 0 or 1 the interval is exact (Clopper and Pearson 1934), of others it is the percentile
-    bootstrap over 2,000 resamples (Efron 1979), the same for the same seed.
+    bootstrap over 2,000 resamples (Efron 1979), the same for the same seed. Without `shares` a 0 or 1 is a number like
+    any other, as where things are counted.
     """
     if not values:
         return None
     mean, count = float(np.mean(values)), len(values)
-    if set(values) <= {0.0, 1.0}:
+    if shares and set(values) <= {0.0, 1.0}:
         return Estimate(mean, *binomial_interval(round(sum(values)), count, confidence), count)
     if count == 1:
         return Estimate(mean, None, None, count)
