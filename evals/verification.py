@@ -24,10 +24,9 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import Field
-from rich.console import Console
 from rich.table import Table
 
-from agent import Inspector, Settings
+from agent import Inspector, Settings, results
 from evals.claims import CLEAN, PLANTED, Said, false_claims, true_claims
 from evals.planted import PlantedPart, plant
 from evals.truth import facts_of
@@ -256,7 +255,7 @@ def main() -> None:
     if arguments.json:
         print(json.dumps({"verification": result}))  # noqa: T201
         return
-    console = Console()
+    console = results()
     console.print(table_of(result))
     for name in ("supported_precision", "supported_recall", "refuted_precision", "refuted_recall"):
         console.print(f"{name.replace('_', ' ')}: {result['all'][name]} (goal {GOAL})")
