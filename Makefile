@@ -27,11 +27,11 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup     ## learn real solar cells, inspect eight, write the reports
 	@$(BIN)/anomalyst demo
 
-test: setup     ## the default tests, under five minutes
-	@$(BIN)/python -m pytest -q
+test: setup     ## the default tests, about five minutes on two cores
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 slow: setup     ## the slow tests
-	@$(BIN)/python -m pytest -q -m slow
+	@$(BIN)/python -m pytest -q -n 2 -m slow
 
 format: setup
 	@$(BIN)/ruff format --check .

@@ -231,6 +231,7 @@ def test_a_turn_that_is_none_is_told_and_the_next_is_answered(talk) -> None:
 # -- parts of other modalities ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_height_map_is_looked_at_and_compared_with_the_reference_that_is_named(flange_home, tmp_path) -> None:
     chat = Chat(Inspector(Settings(home=flange_home)), "flange")
     chat("", write_flange(tmp_path / "bad.png", 301, "dent"))

@@ -118,6 +118,7 @@ def _counts(heights: NDArray[np.float64]) -> NDArray[np.uint16]:
     return np.where(np.isfinite(heights), np.rint(np.nan_to_num(heights) / COUNT), 0).astype(np.uint16)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [300, 301])
 def test_a_dent_that_is_filled_in_is_gone_and_one_beside_the_filling_stays(flange_home, tmp_path, seed: int) -> None:
     inspector = Inspector(Settings(home=flange_home))
@@ -158,6 +159,7 @@ def timed_runs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[NDArray[np
     return lambda values: inspector.inspect(_table(home / "part.csv", values), "timed")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [300, 301])
 def test_an_event_whose_samples_are_replaced_is_gone_and_one_beside_it_stays(timed_runs, seed: int) -> None:
     normal, other = draw_run(seed), draw_run(0)
@@ -197,6 +199,7 @@ def turned_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
+@pytest.mark.slow
 def test_a_part_that_is_normal_among_its_own_is_none_among_others(plates, turned_home, tmp_path) -> None:
     part = paint_plate(NORMAL)
     assert plates(part).verdict == "normal"
@@ -220,6 +223,7 @@ def test_an_enrolled_part_in_another_file_is_not_shown_among_its_own_references(
     assert report.inputs[0].views[0].image not in {reference.image for reference in report.references}
 
 
+@pytest.mark.slow
 def test_a_recording_that_was_enrolled_is_not_shown_among_its_own_references(run_home) -> None:
     report = Inspector(Settings(home=run_home)).inspect(run_home / "files" / "0.csv", "run")
     assert report.inputs[0].sha256[:12] not in {reference.id for reference in report.references}
@@ -270,6 +274,7 @@ def test_the_label_in_each_picture_is_the_one_in_words_and_a_swap_is_seen(learne
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("subject", ["reference A", "reference", "REFERENCE B", "query", "heat map", "crop 1"])
 @pytest.mark.parametrize("kind", ["presence", "place", "colour", "size"])
 def test_a_claim_about_a_panel_as_if_it_were_a_region_is_refuted(judged, subject: str, kind: str) -> None:
@@ -337,6 +342,7 @@ def test_a_defect_is_found_under_any_rules(ruled, left_out: str) -> None:
     assert not any(left_out in reason for reason in report.decision.reasons)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("defect", ["", "scratch"], ids=["normal part", "defective part"])
 def test_conditions_that_are_left_out_one_after_the_other_change_no_verdict(
     learned_home, tmp_path, scripted, defect: Any
@@ -564,6 +570,7 @@ def test_lies_alone_make_no_anomaly_and_no_review(judged, lie: str) -> None:
     assert any("code refuted every one" in reason for reason in report.decision.reasons)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("attribute", "off"), [("start", -4.0), ("start", 0.5), ("end", 3.0), ("duration", 10.0), ("duration", -0.5)]
 )

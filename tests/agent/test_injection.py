@@ -707,6 +707,7 @@ def _copied(folder: Path, path: Path) -> Path:
     return Path(shutil.copy(path, folder / "run.csv"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("header", "plans"), [*((header, "strange") for header in HEADERS), ("an order", "nothing"), ("a tool", "nothing")]
 )
@@ -733,6 +734,7 @@ _CELLS: dict[str, Callable[[int], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("defect", ["", "current spike"], ids=["normal run", "defective run"])
 @pytest.mark.parametrize("cells", _CELLS)
 def test_cells_of_a_table_reach_nobody(runs, run_files, tmp_path, capsys, cells: str, defect: str) -> None:

@@ -52,6 +52,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     }
 
 
+@pytest.mark.slow
 def test_a_normal_part_of_two_assets(inspect, files) -> None:
     report = inspect([files["plate"], files["run"]], "motor")
     assert report.verdict == "normal", report.decision.reasons

@@ -22,6 +22,7 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> dict:
         return run_ablation(str(plates.parent), [], settings, lambda what, done, total: None)
 
 
+@pytest.mark.slow
 def test_every_variant_has_its_figures(result) -> None:
     assert len(result["variants"]) == 13
     assert len({row["name"] for row in result["variants"]}) == 13
@@ -29,6 +30,7 @@ def test_every_variant_has_its_figures(result) -> None:
     json.dumps(result)
 
 
+@pytest.mark.slow
 def test_variants_are_not_the_same_thing_under_other_names(result) -> None:
     figures = [row["macro"]["pixel_ap"] for row in result["variants"]]
     # Plates are photographs, so that that is what they have anyway.
@@ -37,6 +39,7 @@ def test_variants_are_not_the_same_thing_under_other_names(result) -> None:
     assert by_name["two looks"] == by_name["two looks, every product on 64 axes, not whitened"]
 
 
+@pytest.mark.slow
 def test_the_table_has_a_line_for_each_variant(result) -> None:
     [table] = tables_of(result, markdown=True)
     assert table.row_count == 13

@@ -28,6 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return plates.parent
 
 
+@pytest.mark.slow
 def test_scratched_plates_are_told_from_good_ones(folder: Path) -> None:
     result = run_benchmark(str(folder), [], LocalizerSettings(), silent)
     plates = result["sets"][0]
@@ -41,6 +42,7 @@ def test_scratched_plates_are_told_from_good_ones(folder: Path) -> None:
     json.dumps(result)
 
 
+@pytest.mark.slow
 def test_the_same_pictures_laid_out_as_visa_give_the_same_figures(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder / "plates", tmp_path / "plates")
     rows = ["object,split,label,image,mask"]
@@ -75,6 +77,7 @@ def test_a_set_without_templates_says_so(folder: Path) -> None:
     assert result["sets"][0]["with_templates"] is None
 
 
+@pytest.mark.slow
 def test_a_set_without_masks_has_no_pixel_figures(folder: Path, tmp_path: Path) -> None:
     bare = tmp_path / "bare"
     write_plates(bare / "train" / "good", 4)
@@ -98,6 +101,7 @@ def test_solar_cells_are_split_without_overlap_and_by_seed() -> None:
     assert split != split_cells("mono", 1)
 
 
+@pytest.mark.slow
 def test_real_paper_with_impurities(shared_data: Path) -> None:
     result = run_benchmark(str(shared_data / "image"), ["piped_pa_bdp01_tl"], LocalizerSettings(), silent)
     assert result["sets"][0]["image_auroc"] > 0.99
@@ -126,6 +130,7 @@ class Darkness:
         return float(darkness.max()), darkness
 
 
+@pytest.mark.slow
 def test_a_peer_judges_the_same_parts_beside_us(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     peer = Darkness()
     monkeypatch.setattr("evals.judging.load_peer", lambda name, area, seed: peer)

@@ -33,6 +33,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:
     return ended.value.code
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("named", [True, False])
 def test_height_maps_are_judged_beside_a_peer(flanges, named, monkeypatch, capsys) -> None:
     source = flanges / "depth" if named else flanges

@@ -63,6 +63,7 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
+@pytest.mark.slow
 def test_json_is_all_that_is_printed_and_holds_scores_and_baselines(suite, out) -> None:
     done = run(suite, "--out", out, "--json")
     assert done.exit_code == 0, done.output

@@ -20,6 +20,7 @@ def result() -> dict[str, Any]:
     return measure(SMALL)
 
 
+@pytest.mark.slow
 def test_every_figure_is_positive_and_stands_beside_its_goal(result: dict[str, Any]) -> None:
     lines = result["lines"]
     assert all(math.isfinite(line["seen"]) and line["seen"] > 0 for line in lines)
@@ -32,6 +33,7 @@ def test_every_figure_is_positive_and_stands_beside_its_goal(result: dict[str, A
     assert json.loads(json.dumps(result)) == result
 
 
+@pytest.mark.slow
 @has_proc
 def test_memory_of_both_processes_is_seen(result: dict[str, Any]) -> None:
     seen = {line["what"].rpartition(": ")[2]: line["seen"] for line in result["lines"] if line["goal"] == 1000}

@@ -26,6 +26,8 @@ from langchain_core.tools import tool
 from agent.models import ModelOptions
 from agent.plan import InspectionPlan
 
+pytestmark = pytest.mark.slow
+
 QUESTION = "What of this part?"
 EVENTS = {"Content-Type": "text/event-stream"}
 
