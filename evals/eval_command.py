@@ -117,6 +117,7 @@ def summary_of(asked: Asked, ran: "Ran", wall_seconds: float) -> dict[str, Any]:
     """The whole in plain values: what `summary.json` holds and `--json` prints."""
     from evals.running import INSPECTING, code_version
     from evals.summaries import baselines_of, figures_of, spent
+    from evals.whole_suite import whole_suite
 
     return {
         "suite": asked.suite.name,
@@ -129,6 +130,7 @@ def summary_of(asked: Asked, ran: "Ran", wall_seconds: float) -> dict[str, Any]:
         "wall_seconds": wall_seconds,
         "taken_over": ran.taken_over,
         "scores": figures_of(ran.scores.values(), asked.options.seed),
+        "whole": whole_suite(asked.suite.cases, ran.results),
         "baselines": baselines_of(asked.suite.cases, ran.results, asked.folder, asked.options.seed),
         "log": ran.log.relative_to(asked.out.absolute()).as_posix(),
     }
@@ -210,7 +212,7 @@ def _show(
     from agent import results
     from evals.comparing import comparison_tables
     from evals.pages import PAGE_FILE
-    from evals.summaries import spent_line, summary_table
+    from evals.summaries import spent_line, summary_table, whole_line
 
     console = results()
     console.print(summary_table(summary))
@@ -221,6 +223,7 @@ def _show(
             typer.echo(warning, err=True)
     for found in gates:
         typer.echo(f"{'' if found['ok'] else 'NOT '}passed: {found['gate']}: {found['sentence']}")
+    typer.echo(whole_line(summary))
     typer.echo(spent_line(summary))
     typer.echo(f"{asked.out / PAGE_FILE}")
     typer.echo(f"{ran.log}")

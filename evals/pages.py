@@ -16,6 +16,7 @@ from evals.comparing import CORRECT, Comparison, Run, ScoreLine, read_run
 from evals.metrics import alarm_rates, binomial_interval, risk_coverage
 from evals.results import CaseResult
 from evals.scorers import DESCRIPTIVE, LOWER_IS_BETTER, UNITS
+from evals.whole_suite import WORDS
 from knowledge import write_atomically
 
 PAGE_FILE = "index.html"
@@ -134,6 +135,7 @@ def results_page(folder: Path, suite: Suite | None, comparison: Comparison | Non
         baselines=list(_baselines(run.summary)),
         alarms=realised_alarms(judged),
         misses=realised_misses(judged),
+        whole_words=WORDS,
         risk=risk,
         risks=[(coverage, _risk_at(risk, coverage)) for coverage in _COVERAGES],
         rows=rows,

@@ -13,6 +13,7 @@ from evals.inspect_task import Scores
 from evals.metrics import mean_with_interval
 from evals.results import CaseResult
 from evals.scorers import LOWER_IS_BETTER, SCORERS, UNITS
+from evals.whole_suite import WORDS
 
 Figures = dict[str, Any]
 
@@ -67,6 +68,12 @@ def summary_table(summary: Mapping[str, Any]) -> Table:
                 label, _number(found["mean"]), _interval(found), str(found["n"]), str(found["unscored"]), *beside
             )
     return table
+
+
+def whole_line(summary: Mapping[str, Any]) -> str:
+    """What only the whole run has."""
+    told = [f"{WORDS[name]} {value:.3f}" for name, value in summary["whole"].items() if value is not None]
+    return "; ".join(told) or "no case with a known verdict"
 
 
 def spent_line(summary: Mapping[str, Any]) -> str:
