@@ -5,7 +5,7 @@ import hashlib
 import sqlite3
 import zlib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +54,7 @@ class Threads:
             return
         path = self._home / "threads.sqlite"
         try:
+            await asyncio.to_thread(_prepared, path, self._home / "leases")
             async with checkpointer(path) as saver:
                 yield saver
         except sqlite3.Error as error:
@@ -83,6 +84,30 @@ def _locked(path: Path, thread: str) -> FileLock:
     except OSError as error:
         raise StoreError(f"{path.parent} cannot be used ({error}); free space, or mend its rights") from error
     return lock
+
+
+def _prepared(path: Path, folder: Path) -> None:
+    """Switch a new database to a write-ahead log, one at a time.
+
+    While two do so at once SQLite calls the database locked without waiting for its turn.
+    """
+    if _has_log(path):
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / "threads.lock", timeout=60), closing(sqlite3.connect(path, timeout=30)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+    except (Timeout, OSError) as error:
+        raise StoreError(f"{path} cannot be used ({error}); free space, or mend its rights") from error
+
+
+def _has_log(path: Path) -> bool:
+    """By the header's two bytes of the file format."""
+    try:
+        with path.open("rb") as file:
+            return file.read(20)[18:] == b"\x02\x02"
+    except OSError:
+        return False
 
 
 @asynccontextmanager

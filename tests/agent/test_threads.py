@@ -4,12 +4,14 @@ import asyncio
 import json
 import subprocess
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from langgraph.checkpoint.base import empty_checkpoint
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from agent import InspectionSession, Inspector, Settings, threads
@@ -171,3 +173,30 @@ def test_checkpoints_are_compressed_old_ones_are_read_and_bombs_are_not(monkeypa
     monkeypatch.setattr(threads, "_LARGEST", 1000)
     with pytest.raises(ValueError, match="more than 1000 bytes"):
         serde.loads_typed((kind, content))
+
+
+def test_programs_that_begin_at_once_do_not_lock_each_other_out(tmp_path: Path) -> None:
+    failed: list[str] = []
+
+    def begin(home: Path, thread: str) -> None:
+        async def write() -> None:
+            kept = Threads(home)
+            async with kept.lease(thread), kept.open() as saver:
+                config: Any = {"configurable": {"thread_id": thread, "checkpoint_ns": ""}}
+                await saver.aput(config, empty_checkpoint(), {}, {})
+
+        try:
+            asyncio.run(write())
+        except StoreError as error:
+            failed.append(str(error))
+
+    for number in range(15):
+        home = tmp_path / str(number)
+        home.mkdir()
+        both = [threading.Thread(target=begin, args=(home, name)) for name in ("one", "two", "three")]
+        for each in both:
+            each.start()
+        for each in both:
+            each.join()
+        assert (home / "threads.sqlite").read_bytes()[18:20] == b"\x02\x02"
+    assert failed == []
