@@ -11,7 +11,7 @@ PROMPT_SETS := aws_aliens piped_pa_bdp01_tl piped_pa_brg01_rl piped_pa_brg03_tl 
 	piped_pa_fvn02_rl
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test slow check format lint types floors smoke evals chat bench peers prompts figures installation clean
+.PHONY: help setup demo test slow kills check format lint types floors smoke evals chat bench peers prompts figures installation clean
 
 help:           ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,6 +32,9 @@ test: setup     ## the default tests, about five minutes on two cores
 
 slow: setup     ## the slow tests
 	@$(BIN)/python -m pytest -q -n 2 -m slow
+
+kills: setup    ## of the slow tests those that kill an inspection or a conversation in the middle
+	@$(BIN)/python -m pytest -q -n 2 -m slow tests/agent/test_graph.py tests/agent/test_session.py
 
 format: setup
 	@$(BIN)/ruff format --check .
