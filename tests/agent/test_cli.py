@@ -166,6 +166,7 @@ def test_too_few_references_end_in_review_with_the_number_that_is_missing(run, p
     assert any("at least 19 held-out normal parts, there are 5" in reason for reason in reasons)
 
 
+@pytest.mark.slow
 def test_adapting_says_what_it_learned_on_and_where_it_is_kept(run, plate, save, tmp_path) -> None:
     assert run("adapt").code == 3
     for seed in range(5):

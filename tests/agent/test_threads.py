@@ -133,6 +133,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.cleanup()
 
 
+@pytest.mark.slow
 def test_a_conversation_in_postgres_goes_on_in_another_process(postgres: str, learned_home, tmp_path) -> None:
     part = write_plate(tmp_path / "part.png", 1001, "scratch")
     inspector = Inspector(Settings(home=learned_home, threads=postgres))

@@ -110,6 +110,7 @@ def test_repeating_a_part_is_not_judging_another() -> None:
     assert study(once, truth).miss.high == study(often, truth).miss.high == pytest.approx(binomial_interval(0, 20)[1])
 
 
+@pytest.mark.slow
 def test_the_interval_of_misses_holds_the_truth_where_parts_differ() -> None:
     """Parts are easy or hard: of 120 studies of 30 defective parts, at least 95 % hold the true chance of a miss."""
     random = np.random.default_rng(1)
