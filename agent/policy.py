@@ -172,7 +172,10 @@ def _unfounded(log: EvidenceLog, claims: Sequence[Verified]) -> dict[tuple[str, 
     for record, judged in log.judged():
         texts = {draft.text for draft in judged.assessment.claims}
         own = [claim for claim in claims if claim.source == judged.source and claim.text in texts]
-        if judged.assessment.opinion == "anomalous" and own and all(claim.status == "refuted" for claim in own):
+        # A place to which it points and that no region covers is a doubt that no refuted claim takes back.
+        pointed = any(finding.box for finding in judged.assessment.findings)
+        refuted = own and all(claim.status == "refuted" for claim in own)
+        if judged.assessment.opinion == "anomalous" and refuted and not pointed:
             words[record.id, judged.source] = (
                 f"The {judged.role} ({judged.model}) finds the part anomalous, and code refuted every one of the "
                 f"{len(own)} claim(s) that it rests on: {judged.assessment.explanation}"

@@ -307,7 +307,7 @@ def _unreached(rule: NormalityRule, product: Product, given: Collection[str]) ->
     modality = rule.modality or product.modality[0]
     if modality not in given:
         return f"no {modality.replace('_', ' ')} of the part was given"
-    return "the inspection did not get there"
+    return _NOT_REACHED
 
 
 def _opinions_on(rule: RuleInfo) -> str:

@@ -158,6 +158,9 @@ def test_an_objection_of_which_code_refutes_every_claim_is_noted_and_drives_noth
     }
     doubtful = {**answer, "claims": [lie, open_doubt]}
     assert _with(learned_home, reasoner=scripted(doubtful)).inspect(clean, "plate").verdict == "review"
+    seen = {"region": "a1.v1", "box": [0, 0, 0.2, 0.2], "title": "A hair", "severity": "major", "explanation": "There."}
+    pointing = {**answer, "findings": [seen]}
+    assert _with(learned_home, reasoner=scripted(pointing)).inspect(clean, "plate").verdict == "review"
 
 
 def test_a_condition_that_is_left_out_is_not_told(learned_home, clean, scripted) -> None:
