@@ -27,10 +27,15 @@ from tools import (
     Progress,
     Seen,
     adapt,
+    align,
+    as_aligned,
+    bring_picture_to_scale,
     bring_to_scale,
+    join_layers,
     load_backbone,
     look_at,
     see,
+    to_view,
 )
 
 KINDS: Mapping[str, tuple[str, ...]] = {
@@ -59,9 +64,13 @@ class Variant(NamedTuple):
     change: Change = lambda seen: seen
     """What is left of the looks."""
     shuffled: bool = False
-    """True where the first look's distances are dealt out to its places by chance."""
+    """True where the first look's distances are dealt out to its places by chance, at each of its levels."""
+    aligned: bool = False
+    """True where the references decide whether pictures are compared with them place by place."""
     whiten: bool | None = None
     """As the appearance says where None."""
+    image_prompts: bool = False
+    """Whether those for pictures as a whole are used too."""
 
 
 def run_ablation(source: str, names: list[str], settings: LocalizerSettings, progress: Progress) -> dict[str, Any]:
@@ -87,13 +96,18 @@ def run_ablation(source: str, names: list[str], settings: LocalizerSettings, pro
 
 
 def _variants(backbone: Backbone) -> list[Variant]:
+    layers = len(backbone.memory_layers)
     return [
+        Variant("two looks, prompts and place by place", _ALL_KINDS, aligned=True),
         Variant("two looks and prompts", _ALL_KINDS),
+        Variant("two looks, prompts and image-level prompts", _ALL_KINDS, image_prompts=True),
+        Variant("two looks and place by place", aligned=True),
         Variant("two looks"),
-        Variant("first look alone", change=_look(0)),
-        Variant("second look alone", change=_look(1)),
+        Variant("first look alone", change=_look(0, layers)),
+        Variant("second look alone", change=_look(1, layers)),
         Variant("shuffled first look with the second", shuffled=True),
-        *(Variant(f"two looks, layer {index + 1} alone", change=_layer(backbone, index)) for index in (0, 1)),
+        *(Variant(f"two looks, layer {index + 1} alone", change=_layer(index, layers)) for index in range(layers)),
+        Variant("two looks, layers in one memory", change=_joined(layers)),
         Variant("two looks, every product on all axes, whitened", whiten=True),
         Variant("two looks, every product on 64 axes, not whitened", whiten=False),
         *(Variant(f"two looks and prompts from {name}", name) for name in KINDS),
@@ -147,27 +161,42 @@ def _figures(
     train, held_out, test = (
         [variant.change(seen) for seen in of] for of in (pictures.train, pictures.held_out, pictures.test)
     )
-    appearance = pictures.appearance.model_copy(
-        update={
-            "areas": pictures.appearance.areas[: len(test[0].patches)],
-            **({} if variant.whiten is None else _whitened(variant.whiten)),
-        }
-    )
-    normal = Normal.fit(train, settings, appearance)
-    if variant.prompts:
-        others, apart = _apart(train, held_out, settings, appearance, normal)
-        chosen = prompts[variant.prompts].prompts
-        normal = normal._replace(prompted=bring_to_scale(chosen, others, apart))
-    if variant.shuffled:
-        first, *others_ = normal.memories
-        normal = normal._replace(memories=(cast(PatchMemory, _Shuffled(first, settings.seed)), *others_))
+    appearance = pictures.appearance.model_copy(update=_whitened(variant.whiten))
+    own = settings.model_copy(update={} if variant.aligned else {"aligned": False})
+    normal = _built(variant, train, held_out, own, appearance, prompts)
     waiting = iter(test)
 
     def judge(pixels: NDArray[np.uint8]) -> tuple[float, NDArray[np.float32]]:
-        found = _sized(normal.distances(next(waiting)), pixels)
+        found = to_view(normal.distances(next(waiting)), *pixels.shape[:2])
         return float(found.max()), found
 
     return detection(list(judge_each(judge, labelled.test)))
+
+
+def _built(
+    variant: Variant,
+    train: list[Seen],
+    held_out: list[Seen],
+    settings: LocalizerSettings,
+    appearance: Appearance,
+    prompts: Mapping[str, Adapted],
+) -> Normal:
+    normal = Normal.fit(train, settings, appearance)
+    if variant.prompts or variant.aligned:
+        others, apart = _apart(train, held_out, settings, appearance, normal)
+        found = align(settings.aligned, others, apart)
+        normal, *others = (as_aligned(known, found) for known in (normal, *others))
+    if variant.prompts:
+        chosen = prompts[variant.prompts]
+        prompted = bring_to_scale(chosen.prompts, others, apart)
+        normal, *others = (known._replace(prompted=prompted) for known in (normal, *others))
+        if variant.image_prompts and chosen.image:
+            normal = normal._replace(picture=bring_picture_to_scale(chosen.image, others, apart))
+    if variant.shuffled:
+        half = len(normal.memories) // _LOOKS
+        first = (cast(PatchMemory, _Shuffled(memory, settings.seed)) for memory in normal.memories[:half])
+        normal = normal._replace(memories=(*first, *normal.memories[half:]))
+    return normal
 
 
 def _apart(
@@ -179,20 +208,26 @@ def _apart(
     return [Normal.fit(train[::2], settings, appearance)] * len(train[1::2]), train[1::2]
 
 
-def _whitened(whiten: bool) -> dict[str, Any]:
-    return {"whiten": whiten, "components": None if whiten else 64}
+def _whitened(whiten: bool | None) -> dict[str, Any]:
+    return {} if whiten is None else {"whiten": whiten, "components": None if whiten else 64}
 
 
-def _look(number: int) -> Change:
-    return lambda seen: seen._replace(patches=(seen.patches[number],))
+def _look(number: int, layers: int) -> Change:
+    return lambda seen: seen._replace(patches=seen.patches[number * layers : (number + 1) * layers])
 
 
-def _layer(backbone: Backbone, index: int) -> Change:
-    """One of the layers that the memory joins, by its channels."""
-    probe = backbone.forward(backbone.preprocess(np.zeros((64, 64, 3), np.uint8), 64 * 64)[None])
-    widths = [probe.layers[layer].shape[1] for layer in backbone.memory_layers]
-    channels = slice(sum(widths[:index]), sum(widths[: index + 1]))
-    return lambda seen: seen._replace(patches=tuple(patches[channels] for patches in seen.patches))
+def _layer(index: int, layers: int) -> Change:
+    return lambda seen: seen._replace(patches=seen.patches[index::layers])
+
+
+def _joined(layers: int) -> Change:
+    """The layers of each look as one, on its finest grid."""
+
+    def change(seen: Seen) -> Seen:
+        looks = (seen.patches[first : first + layers] for first in range(0, len(seen.patches), layers))
+        return seen._replace(patches=tuple(join_layers([patches[None] for patches in look])[0] for look in looks))
+
+    return change
 
 
 class _Shuffled:
@@ -206,9 +241,3 @@ class _Shuffled:
     def nearest(self, patches: Tensor) -> Nearest:
         distances, indices = self._memory.nearest(patches)
         return Nearest(distances[torch.randperm(len(distances), generator=self._generator)], indices)
-
-
-def _sized(distances: Tensor, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    grid = torch.nn.functional.interpolate(distances[None, None], size=pixels.shape[:2], mode="bilinear")
-    found: NDArray[np.float32] = grid[0, 0].numpy()
-    return found

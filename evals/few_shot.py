@@ -1,4 +1,4 @@
-"""Few-shot benchmark: how well a handful of references does, over several draws of them.
+"""Few-shot benchmark: how well a handful of references does, or none, over several draws of them.
 
 There are no false alarms to report: so few references promise nothing.
 """
@@ -26,7 +26,7 @@ from evals.judging import (
 )
 from evals.peers import Peer
 from knowledge import RequestError
-from tools import LocalizerSettings, Progress, fit_localizer
+from tools import LocalizerSettings, Progress, fit_localizer, fit_zero_shot, noun_of
 
 
 class Learned(NamedTuple):
@@ -35,7 +35,10 @@ class Learned(NamedTuple):
     """What is worth knowing of what was learned, for the record of the draw."""
 
 
-Learn = Callable[[Sequence[Path]], Learned]
+Learn = Callable[[str, Sequence[Path]], Learned]
+"""From the references of the set of that name."""
+
+_BY_TEXTS = "; without any, texts call the parts by the name of their set where it is made of words, else objects"
 
 
 def run_few_shot(
@@ -50,10 +53,11 @@ def run_few_shot(
     """Every set of a source, learned from each number of references in `shots`, drawn `draws` times.
 
     The first draw is by the seed of the settings, the others by those that follow it. The result is plain values, as
-    `--json` prints them. Raises `RequestError` for numbers below 1, and for what `run_benchmark` refuses.
+    `--json` prints them. With no reference at all there is nothing to draw: a backbone that reads then judges by texts,
+    once. Raises `RequestError` for numbers below 0, and for what `run_benchmark` refuses.
     """
-    if not shots or min(shots) < 1:
-        raise RequestError("--shots: expected numbers of references above 0, such as 1,2,4")
+    if not shots or min(shots) < 0:
+        raise RequestError("--shots: expected numbers of references, such as 1,2,4, or 0 for none at all")
     if draws < 1:
         raise RequestError(f"--draws {draws}: expected at least one draw of references")
     rivals = load_peers(peers, settings)
@@ -66,7 +70,7 @@ def run_few_shot(
             "shots": list(plan.shots),
             "draws": draws,
             "references": f"drawn from the train pictures by seeds {seeds[0]} to {seeds[-1]}, the same for every "
-            "detector; those of fewer shots are among those of more",
+            "detector; those of fewer shots are among those of more" + (_BY_TEXTS if 0 in plan.shots else ""),
             "spread": "sample standard deviation over the draws; macro: of each draw's average over the sets",
         },
         **_run(plan, "anomalyst", _our_learner(settings)),
@@ -96,15 +100,17 @@ class _Plan(NamedTuple):
 
 
 def _our_learner(settings: LocalizerSettings) -> Learn:
-    def learn(paths: Sequence[Path]) -> Learned:
-        localizer = fit_localizer(parts_of(paths), settings=settings)
+    def learn(name: str, paths: Sequence[Path]) -> Learned:
+        localizer = (
+            fit_localizer(parts_of(paths), settings=settings) if paths else fit_zero_shot(noun_of(name), settings)
+        )
         return Learned(judge_by(localizer), {"input_areas": localizer.areas})
 
     return learn
 
 
 def _learner_of(peer: Peer) -> Learn:
-    def learn(paths: Sequence[Path]) -> Learned:
+    def learn(name: str, paths: Sequence[Path]) -> Learned:
         peer.fit(pictures_of(paths))
         return Learned(peer.judge, {})
 
@@ -120,7 +126,7 @@ def _run(plan: _Plan, name: str, learn: Learn) -> dict[str, Any]:
 def _run_set(plan: _Plan, labelled: LabelledSet, name: str, learn: Learn) -> dict[str, Any]:
     """A cell for each number of shots; `None` where there are not so many pictures to draw from."""
     possible = [count for count in plan.shots if count <= len(labelled.train)]
-    wanted = [(count, seed) for count in possible for seed in plan.seeds]
+    wanted = [(count, seed) for count in possible for seed in (plan.seeds if count else plan.seeds[:1])]
     draws: dict[int, list[dict[str, Any]]] = {count: [] for count in possible}
     for count, seed in watched(wanted, f"{name} {labelled.name}", plan.progress):
         draws[count].append(_run_draw(labelled, learn, count, seed))
@@ -135,7 +141,7 @@ def _run_set(plan: _Plan, labelled: LabelledSet, name: str, learn: Learn) -> dic
 
 def _run_draw(labelled: LabelledSet, learn: Learn, count: int, seed: int) -> dict[str, Any]:
     references = draw_references(labelled.train, count, seed)
-    learned = learn(references)
+    learned = learn(labelled.name, references)
     found = detection(list(judge_each(learned.judge, labelled.test)))
     return {"seed": seed, "references": [path.name for path in references], **found, **learned.facts}
 

@@ -113,8 +113,11 @@ class Product(Frozen):
     window: tuple[Number, Number] | None = None
     """Counts of a 16-bit picture that become black and white on every picture of the product; by default each
     picture's own range."""
-    aligned: bool = False
-    """Parts lie in the same place on every picture, within a few pixels: they are then also compared place by place."""
+    on_plane: bool = False
+    """Scans show the part lying on a plane, which is then left out of them."""
+    aligned: bool | None = None
+    """Parts lie in the same place on every picture, within a few pixels: they are then also compared place by place. Told
+    from the references where nobody says."""
     alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
     """False-alarm rate that the user accepts on normal parts."""
     rules: tuple[NormalityRule, ...] = ()

@@ -24,8 +24,8 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> dict:
 
 @pytest.mark.slow
 def test_every_variant_has_its_figures(result) -> None:
-    assert len(result["variants"]) == 13
-    assert len({row["name"] for row in result["variants"]}) == 13
+    assert len(result["variants"]) == 17
+    assert len({row["name"] for row in result["variants"]}) == 17
     assert all(row["macro"]["pixel_ap"] is not None for row in result["variants"])
     json.dumps(result)
 
@@ -34,7 +34,7 @@ def test_every_variant_has_its_figures(result) -> None:
 def test_variants_are_not_the_same_thing_under_other_names(result) -> None:
     figures = [row["macro"]["pixel_ap"] for row in result["variants"]]
     # Plates are photographs, so that that is what they have anyway.
-    assert len(set(figures)) >= 12
+    assert len(set(figures)) >= 13
     by_name = {row["name"]: row["macro"] for row in result["variants"]}
     assert by_name["two looks"] == by_name["two looks, every product on 64 axes, not whitened"]
 
@@ -42,7 +42,7 @@ def test_variants_are_not_the_same_thing_under_other_names(result) -> None:
 @pytest.mark.slow
 def test_the_table_has_a_line_for_each_variant(result) -> None:
     [table] = tables_of(result, markdown=True)
-    assert table.row_count == 13
+    assert table.row_count == 17
     assert "1 sets" in protocol_line(result)
 
 

@@ -13,7 +13,7 @@ from evals import few_shot
 from evals.few_shot import draw_references, parse_shots, run_few_shot
 from evals.simulated import write_plate, write_plates
 from evals.tables import protocol_line, tables_of
-from knowledge import RequestError
+from knowledge import FittedPartError, RequestError
 from tools import LocalizerSettings
 
 FAST = LocalizerSettings(areas=(96 * 128,))
@@ -175,11 +175,37 @@ def test_shots_that_are_no_numbers_are_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("shots", "draws", "message"), [([0, 1], 3, "above 0"), ([-1], 3, "above 0"), ([1], 0, "--draws 0: expected at")]
+    ("shots", "draws", "message"),
+    [([], 3, "expected numbers of references"), ([-1], 3, "or 0 for none at all"), ([1], 0, "--draws 0: expected at")],
 )
-def test_numbers_below_one_are_refused(folder: Path, shots: list[int], draws: int, message: str) -> None:
+def test_numbers_that_no_draw_can_have_are_refused(folder: Path, shots: list[int], draws: int, message: str) -> None:
     with pytest.raises(RequestError, match=message):
         run_few_shot(str(folder), [], FAST, silent, shots, draws)
+
+
+def test_without_any_reference_texts_judge_once_and_the_others_are_drawn(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, tiny_architecture: str
+) -> None:
+    called = []
+    genuine = few_shot.fit_zero_shot
+    monkeypatch.setattr(few_shot, "fit_zero_shot", lambda noun, of: called.append(noun) or genuine(noun, of))
+    reader = LocalizerSettings(backbone=tiny_architecture, weights="random", areas=(64 * 64,))
+    result = run_few_shot(str(folder), [], reader, silent, [1, 0], 2)
+    assert called == ["few", "more"]
+    assert result["protocol"]["shots"] == [0, 1]
+    assert "without any, texts call the parts by the name of their set" in result["protocol"]["references"]
+    none, one = (result["macro"]["shots"][shots] for shots in ("0", "1"))
+    assert (len(none["draws"]), len(one["draws"])) == (1, 2)
+    assert none["image_auroc"]["deviation"] is None
+    assert 0 <= none["pixel_ap"]["mean"] <= 1
+    [table] = tables_of(result, markdown=True)
+    assert list(table.columns[1].cells) == ["0", "1"] * 3
+    assert "4096 input pixels" in protocol_line(result)
+
+
+def test_a_backbone_that_does_not_read_cannot_do_without_references(folder: Path) -> None:
+    with pytest.raises(FittedPartError, match=r"efficientnet_lite0 has no texts .* give at least one"):
+        run_few_shot(str(folder), ["few"], FAST, silent, [0, 1])
 
 
 def anomalyst(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:

@@ -13,6 +13,7 @@ from knowledge import FittedPartError
 from tools.localization import Localizer, LocalizerSettings, Part, fit_localizer, load_backbone
 from tools.localization.adaptation import AdaptationSettings, NormalProduct, adapt
 from tools.localization.adapted import Adapted, file_name, read_prompts
+from tools.localization.altered import altered_of
 from tools.localization.prompts import Prompts
 
 SMALL = LocalizerSettings(areas=(96 * 96, 128 * 128), memory_size=60)
@@ -22,6 +23,10 @@ SHORT = AdaptationSettings(pictures=25, steps=60)
 def product(name: str, plate: Callable[..., np.ndarray], first: int, count: int = 8) -> NormalProduct:
     seeds = range(first, first + count)
     return NormalProduct(name, [Part(f"{name}{seed}", lambda seed=seed: plate(seed)) for seed in seeds])
+
+
+def same(one: tuple[Prompts, ...], other: tuple[Prompts, ...]) -> bool:
+    return all(torch.equal(a, b) for of in zip(one, other, strict=True) for a, b in zip(*of, strict=True))
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +52,10 @@ def test_what_was_changed_is_told_from_what_was_not_on_pictures_not_learned_from
 def test_the_same_seed_gives_the_same_prompts_with_a_cache_and_without(adapted, products, cache, tmp_path) -> None:
     told: list[str] = []
     again = adapt(products, load_backbone(), SMALL, SHORT, cache, lambda what, done, total: told.append(what))
-    assert all(torch.equal(a, b) for a, b in zip(again.prompts, adapted.prompts, strict=True))
+    assert same(again.prompts, adapted.prompts)
     assert set(told) == {"learning prompts"}, "patches that are in the cache are not worked out again"
     anew = adapt(products, load_backbone(), SMALL, SHORT, tmp_path)
-    assert all(torch.equal(a, b) for a, b in zip(anew.prompts, adapted.prompts, strict=True))
+    assert same(anew.prompts, adapted.prompts)
 
 
 def test_an_interrupted_adaptation_goes_on_where_it_was(adapted, products, tmp_path) -> None:
@@ -67,14 +72,14 @@ def test_an_interrupted_adaptation_goes_on_where_it_was(adapted, products, tmp_p
     finished = adapt(products, load_backbone(), SMALL, SHORT, tmp_path, lambda what, done, total: told.append(what))
     assert "anomalies on plates" not in told
     assert "anomalies on others" in told
-    assert all(torch.equal(a, b) for a, b in zip(finished.prompts, adapted.prompts, strict=True))
+    assert same(finished.prompts, adapted.prompts)
 
 
 def test_a_damaged_cache_is_worked_out_again(adapted, products, cache, tmp_path) -> None:
     for path in cache.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes()[:100])
     again = adapt(products, load_backbone(), SMALL, SHORT, tmp_path)
-    assert all(torch.equal(a, b) for a, b in zip(again.prompts, adapted.prompts, strict=True))
+    assert same(again.prompts, adapted.prompts)
 
 
 def test_pixels_of_another_window_are_not_answered_from_the_cache(products, cache) -> None:
@@ -87,10 +92,10 @@ def test_pixels_of_another_window_are_not_answered_from_the_cache(products, cach
 def test_patches_of_other_channels_in_the_cache_are_worked_out_again(adapted, products, cache, tmp_path) -> None:
     for path in cache.iterdir():
         tensors = load_file(path)
-        tensors["encoded"] = tensors["encoded"][:, :9].contiguous()
+        tensors["encoded.1"] = tensors["encoded.1"][:, :9].contiguous()
         save_file(tensors, tmp_path / path.name)
     again = adapt(products, load_backbone(), SMALL, SHORT, tmp_path)
-    assert all(torch.equal(a, b) for a, b in zip(again.prompts, adapted.prompts, strict=True))
+    assert same(again.prompts, adapted.prompts)
 
 
 @pytest.mark.parametrize("change", [{"seed": 1}, {"kinds": ("scar",)}, {"pictures": 6}])
@@ -99,7 +104,7 @@ def test_other_settings_are_not_answered_from_the_cache(adapted, products, cache
     settings = SHORT._replace(**change)
     other = adapt(products, load_backbone(), SMALL, settings, cache, lambda what, done, total: told.append(what))
     assert "anomalies on plates" in told
-    assert not torch.equal(other.prompts.vectors, adapted.prompts.vectors)
+    assert not any(torch.equal(a.vectors, b.vectors) for a, b in zip(other.prompts, adapted.prompts, strict=True))
     assert set(other.manifest.held_out_auroc) <= {"all", *settings.kinds}
 
 
@@ -127,15 +132,80 @@ def file(adapted, tmp_path) -> Path:
 def test_prompts_are_read_as_they_were_saved(adapted, file) -> None:
     found = read_prompts(str(file), load_backbone())
     assert found is not None
-    assert all(torch.equal(a, b) for a, b in zip(found.prompts, adapted.prompts, strict=True))
+    assert same(found.prompts, adapted.prompts)
     assert read_prompts("none", load_backbone()) is None
 
 
 def test_prompts_that_come_with_the_package_are_those_of_the_embedded_backbone() -> None:
     shipped = read_prompts("shipped", load_backbone())
     assert shipped is not None
-    assert isinstance(shipped.prompts, Prompts)
+    assert len(shipped.prompts) == len(load_backbone().memory_layers)
     assert read_prompts("shipped", load_backbone("ViT-B-32", "random")) is None
+
+
+def test_image_level_prompts_are_learned_beside_the_others_and_kept_with_them(adapted, file) -> None:
+    assert adapted.image is not None
+    assert adapted.image.vectors.shape == (2, 64)
+    assert not any(torch.equal(adapted.image.vectors, of.vectors) for of in adapted.prompts)
+    assert adapted.manifest.held_out_image_auroc is not None
+    found = read_prompts(str(file), load_backbone())
+    assert found is not None
+    assert same((found.image,), (adapted.image,))
+
+
+def test_prompts_of_an_older_program_have_none_for_pictures(adapted, tmp_path, products, plate) -> None:
+    path = tmp_path / "older.safetensors"
+    adapted._replace(image=None).save(path)
+    older = read_prompts(str(path), load_backbone())
+    assert older is not None
+    assert older.image is None
+    assert same(older.prompts, adapted.prompts)
+    both = [
+        fit_localizer(
+            products[0].parts, settings=SMALL.model_copy(update={"prompts": str(path), "image_prompts": wanted})
+        )
+        for wanted in (True, False)
+    ]
+    assert not both[0].manifest.image_prompted
+    assert np.array_equal(*(localizer.localize(plate(60)).map for localizer in both))
+
+
+def test_a_picture_and_the_same_with_an_anomaly_are_told_apart_as_a_whole(products, cache) -> None:
+    [whole] = [
+        altered_of(products[0], products, load_backbone(), SMALL, SHORT, cache, lambda what, done, total: None).whole
+    ]
+    assert whole.encoded.shape == (2 * 25, 2 * (40 + 112) + 1)
+    assert whole.changed.tolist() == [0.0, 1.0] * 25
+    assert whole.picture.tolist() == [number for number in range(25) for _ in range(2)]
+    # The last of what is encoded is how far a picture is from the nearest reference.
+    untouched, changed = whole.encoded[:, -1].reshape(25, 2).float().unbind(1)
+    assert untouched.unique().shape[0] <= 4, "four parts, again and again"
+    assert (changed > untouched).float().mean() > 0.8
+
+
+def test_a_picture_as_a_whole_weighs_its_map_where_that_is_wanted(products, plate, file, tmp_path) -> None:
+    settings = SMALL.model_copy(update={"prompts": str(file)})
+    plain = fit_localizer(products[0].parts, settings=settings)
+    weighed = fit_localizer(products[0].parts, settings=settings.model_copy(update={"image_prompts": True}))
+    assert (plain.manifest.image_prompted, weighed.manifest.image_prompted) == (False, True)
+    weighed.save(tmp_path / "fitted")
+    loaded = Localizer.load(tmp_path / "fitted")
+    pixels = plate(60, "scratch")
+    here, there = weighed.localize(pixels), loaded.localize(pixels)
+    assert np.array_equal(here.map, there.map)
+    assert here.score == here.map.max()
+    # One factor for all places: the distances that the maps stand for differ by nothing else.
+    distances = [of.localize(pixels).map * of.scale.deviation + of.scale.median for of in (weighed, plain)]
+    factors = distances[0] / distances[1]
+    np.testing.assert_allclose(factors, factors[0, 0], rtol=1e-4)
+    assert factors[0, 0] != pytest.approx(1.0, abs=1e-3)
+
+
+def test_too_few_pictures_are_not_weighed_as_a_whole(products, file) -> None:
+    settings = SMALL.model_copy(update={"prompts": str(file), "image_prompts": True})
+    manifest = fit_localizer(products[0].parts[:4], settings=settings).manifest
+    assert manifest.prompts_sha256 is not None
+    assert not manifest.image_prompted
 
 
 def truncated(path: Path) -> None:
@@ -186,7 +256,7 @@ def test_a_clip_backbone_adapts_through_its_text_tower(products, plate, tmp_path
     backbone = load_backbone("ViT-B-32", "random")
     localizer = SMALL.model_copy(update={"backbone": "ViT-B-32", "weights": "random", "areas": (96 * 96,)})
     learned = adapt(products[:1], backbone, localizer, AdaptationSettings(pictures=5, steps=2), tmp_path)
-    assert learned.prompts.vectors.shape == (2, backbone.text.dim)
+    assert [of.vectors.shape for of in learned.prompts] == [(2, backbone.text.dim)] * len(backbone.memory_layers)
     learned.save(tmp_path / "clip.safetensors")
     settings = localizer.model_copy(update={"prompts": str(tmp_path / "clip.safetensors")})
     fitted = fit_localizer(products[0].parts[:3], settings=settings)

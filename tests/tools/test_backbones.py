@@ -10,7 +10,7 @@ import torch
 
 from knowledge import FittedPartError
 from tools.localization import DEFAULT_BACKBONE, load_backbone
-from tools.localization.features import join
+from tools.localization.looks import joined
 
 AREA = 96 * 96
 
@@ -52,8 +52,8 @@ def test_channels_stay_red_green_blue() -> None:
 def test_features_have_a_patch_every_eight_pixels(size) -> None:
     backbone = load_backbone(DEFAULT_BACKBONE)
     features = backbone.forward(torch.zeros(1, 3, *size))
-    assert join(features.layers, backbone.neighbourhood).shape == (1, 40 + 112, size[0] // 8, size[1] // 8)
-    assert torch.isfinite(join(features.layers, backbone.neighbourhood)).all()
+    assert joined(backbone, features).shape == (1, 40 + 112, size[0] // 8, size[1] // 8)
+    assert torch.isfinite(joined(backbone, features)).all()
 
 
 def test_the_embedding_is_the_mean_and_deviation_of_every_channel() -> None:

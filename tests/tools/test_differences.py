@@ -57,6 +57,14 @@ def test_numbers_that_are_not_finite_come_through(look) -> None:
     assert not torch.isfinite(together(differences((grids[0], 0.0), (grids[1], 0.0)))).all()
 
 
+def test_a_picture_as_a_whole_differs_from_the_reference_with_the_nearest_direction() -> None:
+    found = Difference.of_picture(torch.tensor([0.0, 2.0, 0.0]), torch.tensor([[1.0, 0.0, 0.0], [0.0, 3.0, 4.0]]))
+    # Lengths do not count: (0, 1, 0) against (0, 0.6, 0.8).
+    np.testing.assert_allclose(found.absolute, [[0.0, 0.4, 0.8]], rtol=1e-6)
+    np.testing.assert_allclose(found.distances, [0.8**0.5], rtol=1e-6)
+    assert tuple(found.size) == (1, 1)
+
+
 def test_residuals_are_counted_in_the_noise_of_held_out_parts() -> None:
     noisy = [
         Difference.of(torch.tensor([[[1.0, 3.0]]]), memory(0.0)),

@@ -57,9 +57,6 @@ class Brightness:
     def preprocess(self, pixels: np.ndarray, area: int) -> Tensor:
         return torch.from_numpy(pixels / 255).permute(2, 0, 1).float()
 
-    def project(self, tokens: Tensor, layer: int) -> None:
-        return None
-
     def forward(self, images: Tensor) -> Features:
         patches = self.weight * F.avg_pool2d(images.mean(1, keepdim=True), 8)
         return Features((patches,), patches.flatten(1).mean(1, keepdim=True))
@@ -342,17 +339,18 @@ FLOAT64 = torch.float64
         put("calibration", torch.zeros(2, 2, dtype=FLOAT64)),
         put("embeddings", torch.zeros(8, 3)),
         put("embeddings", torch.zeros(8, 640, dtype=torch.bfloat16)),
-        put("patches.0", torch.zeros(0, 64)),
+        put("patches.0", torch.zeros(0, 40)),
         put("patches.0", torch.zeros(60, 7)),
-        put("patches.0", torch.zeros(60, 64, dtype=torch.int64)),
+        put("patches.0", torch.zeros(60, 40, dtype=torch.int64)),
         put("sources.0", torch.zeros(60, 9)),
-        put("projection.0", torch.zeros(9, 64)),
+        put("projection.0", torch.zeros(9, 40)),
+        put("patches.1", torch.zeros(60, 40)),
         put("mean.0", torch.zeros(1)),
         put("noise.0", torch.zeros(3)),
         put("usual.0", torch.tensor(torch.nan)),
         put("logits.0", torch.zeros(3, dtype=FLOAT64)),
         put("strength", torch.tensor(torch.inf, dtype=FLOAT64)),
-        put("prompts.bias", torch.zeros(3)),
+        put("prompts.1.bias", torch.zeros(3)),
         lambda tensors: tensors.pop("strength"),
         lambda tensors: tensors.pop("sources.0"),
     ],

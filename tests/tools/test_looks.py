@@ -5,7 +5,7 @@ import torch
 
 from tools.localization.backbones import load_backbone
 from tools.localization.features import as_patches
-from tools.localization.looks import Seen, on_finest_grid, patches_of, see
+from tools.localization.looks import Seen, joined, layers_of, on_finest_grid, see
 
 
 def test_grids_come_to_the_size_of_the_finest_whatever_their_order() -> None:
@@ -17,17 +17,28 @@ def test_grids_come_to_the_size_of_the_finest_whatever_their_order() -> None:
     assert torch.equal(on_finest_grid([fine, coarse]), found.flip(0))
 
 
-def test_a_picture_is_seen_at_every_area_and_embedded_once(plate) -> None:
+def test_a_picture_is_seen_at_every_area_by_every_layer_and_embedded_once(plate) -> None:
     backbone, picture = load_backbone(), plate(0)
     both = see(backbone, picture, (96 * 96, 192 * 192))
     alone = see(backbone, picture, (96 * 96,))
-    coarse, fine = (patches.shape[1:] for patches in both.patches)
-    assert (fine[0], fine[1]) == (2 * coarse[0], 2 * coarse[1])
-    assert torch.equal(both.patches[0], alone.patches[0])
+    # Strides 8 and 16 at each look, each layer on its own grid.
+    rows = [patches.shape[1] for patches in both.patches]
+    assert rows == [2 * rows[1], rows[1], 4 * rows[1], 2 * rows[1]]
+    assert [patches.shape[0] for patches in both.patches] == [40, 112, 40, 112]
+    assert all(torch.equal(a, b) for a, b in zip(alone.patches, both.patches[:2], strict=True))
     assert torch.equal(both.embedding, alone.embedding)
     assert (both.height, both.width) == picture.shape[:2]
     features = backbone.forward(backbone.preprocess(picture, 96 * 96)[None])
-    assert torch.equal(as_patches(both.patches[0][None]), as_patches(patches_of(backbone, features)))
+    assert all(torch.equal(a, b[0]) for a, b in zip(alone.patches, layers_of(backbone, features), strict=True))
+
+
+def test_joined_layers_lie_on_the_finest_grid_one_after_the_other(plate) -> None:
+    backbone = load_backbone()
+    features = backbone.forward(backbone.preprocess(plate(0), 96 * 96)[None])
+    found, (fine, coarse) = joined(backbone, features), layers_of(backbone, features)
+    assert found.shape == (1, 152, *fine.shape[2:])
+    assert torch.equal(found[:, :40], fine)
+    np.testing.assert_allclose(found[:, 40:].mean(), coarse.mean(), rtol=0.05)
 
 
 def test_a_thinned_picture_keeps_some_of_its_patches_unchanged() -> None:

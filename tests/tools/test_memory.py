@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from knowledge import FittedPartError
+from tools.localization import memory as memory_module
 from tools.localization.memory import PatchMemory
 from tools.localization.projection import Projection
 
@@ -118,3 +119,27 @@ def test_features_that_are_no_numbers_are_never_remembered(odd) -> None:
     patches[4, 1] = odd
     with pytest.raises(FittedPartError, match="finite"):
         PatchMemory.fit(patches, 5, seed=0)
+
+
+def greedy(points: torch.Tensor, count: int, first: int) -> list[int]:
+    """The farthest point from all before it, looking at every point every time."""
+    points = points.double()
+    chosen = [first]
+    nearest = torch.full((len(points),), torch.inf, dtype=torch.float64)
+    while len(chosen) < count:
+        nearest = torch.minimum(nearest, (points - points[chosen[-1]]).square().sum(1))
+        chosen.append(int(nearest.argmax()))
+    return chosen
+
+
+@pytest.mark.parametrize("few", [1, 2, 16, 5000])
+def test_patches_are_chosen_one_by_one_the_farthest_each_time(few, monkeypatch) -> None:
+    monkeypatch.setattr(memory_module, "_FARTHEST", few)
+    points = random_patches(3000, 12, seed=5)
+    found = memory_module._k_center(points, 200, torch.Generator().manual_seed(3)).tolist()
+    assert found == greedy(points, 200, found[0])
+
+
+def test_alike_patches_are_chosen_without_end() -> None:
+    points = torch.ones(300, 4)
+    assert len(memory_module._k_center(points, 20, torch.Generator().manual_seed(0))) == 20

@@ -187,7 +187,7 @@ def test_a_network_without_such_a_path_says_so(name) -> None:
 def test_patches_are_projected_into_the_space_of_texts() -> None:
     backbone, images = small("small-vit"), noise(2, 32, 48)
     tokens = backbone.forward(images).layers[3]
-    projected = backbone.project(tokens, 3)
+    projected = backbone.project(tokens)
     reference = seeded("small-vit").visual
     expected = F.normalize(reference.ln_post(tokens.permute(0, 2, 3, 1)) @ reference.proj, dim=-1)
     torch.testing.assert_close(projected, expected.permute(0, 3, 1, 2))
@@ -201,23 +201,40 @@ def test_the_projection_of_the_class_token_is_the_embedding() -> None:
         found = seeded(name).visual.forward_intermediates(noise(1, side, side), output_extra_tokens=True)
         token = found["image_intermediates_prefix"][-1][:, 0, :, None, None]
         embedding = backbone.forward(noise(1, side, side)).embeddings
-        torch.testing.assert_close(backbone.project(token, 3)[..., 0, 0], embedding)
+        torch.testing.assert_close(backbone.project(token)[..., 0, 0], embedding)
 
 
 @pytest.mark.parametrize("name", ["small-map", "small-coca", "small-resnet", "small-convnext"])
 def test_where_no_patch_lies_in_that_space_there_is_no_projection(name) -> None:
     backbone = small(name)
-    assert backbone.project(backbone.forward(noise(1, 64, 64)).layers[-1], 3) is None
+    with pytest.raises(FittedPartError, match=f"{name} has no texts that places of a picture can be compared with"):
+        backbone.project(backbone.forward(noise(1, 64, 64)).layers[-1])
+    with pytest.raises(FittedPartError, match="give at least one"):
+        backbone.as_texts(noise(1, 64, 64))
+
+
+@pytest.mark.parametrize(("name", "vv"), [("small-vit", True), ("small-eva", False)])
+def test_as_texts_layers_are_all_but_the_first_projected_and_come_by_values_where_they_can(name, vv) -> None:
+    backbone, images = small(name), noise(2, 56, 84)
+    found = backbone.as_texts(images)
+    expected = backbone.forward(images, **({"vv": True} if vv else {}))
+    assert torch.equal(found.embeddings, expected.embeddings)
+    assert len(found.layers) == 3
+    for layer, tokens in zip(found.layers, expected.layers[1:], strict=True):
+        torch.testing.assert_close(layer, backbone.project(tokens))
+        torch.testing.assert_close(layer.norm(dim=1), torch.ones(layer[:, 0].shape))
+        assert layer.shape[1] == backbone.text.dim
 
 
 def test_gradients_pass_through_the_projection_to_what_is_projected() -> None:
     tokens = small("small-vit").forward(noise(1, 32, 32)).layers[1].requires_grad_()
-    small("small-vit").project(tokens, 1).sum().backward()
+    small("small-vit").project(tokens).sum().backward()
     assert tokens.grad.abs().sum() > 0
 
 
 def test_texts_and_pictures_share_a_space() -> None:
     backbone = small("small-vit")
+    assert backbone.text.temperature == pytest.approx(1 / 0.07, rel=1e-4)
     encoded = backbone.text.encode(["a photo of a screw", "a photo of a nut"])
     assert encoded.shape == (2, backbone.forward(noise(1, 32, 32)).embeddings.shape[1])
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from tools.localization.anomaly_map import MapScale
 from tools.localization.differences import Difference, ResidualScale
 from tools.localization.prompted import Prompted
+from tools.localization.prompted_picture import PromptedPicture
 from tools.localization.prompts import WIDTH, LearnablePrompts, Prompts
 from tools.localization.text_tower import PromptSlots
 
@@ -57,10 +58,10 @@ def test_a_logit_is_the_difference_of_two_cosines(encoded, cosines) -> None:
 
 
 def test_prompts_survive_saving_and_shapes_are_checked() -> None:
-    tensors = plain().tensors()
-    assert all(torch.equal(a, b) for a, b in zip(Prompts.of_tensors(tensors, 1), plain(), strict=True))
+    tensors = plain().tensors(3)
+    assert all(torch.equal(a, b) for a, b in zip(Prompts.of_tensors(tensors, 3, 1), plain(), strict=True))
     with pytest.raises(KeyError):
-        Prompts.of_tensors({}, 1)
+        Prompts.of_tensors(tensors, 2, 1)
 
 
 @pytest.mark.parametrize(
@@ -81,12 +82,12 @@ def test_prompts_survive_saving_and_shapes_are_checked() -> None:
 )
 def test_what_prompts_cannot_be_is_refused(name, value) -> None:
     with pytest.raises(ValueError, match="prompts"):
-        Prompts.of_tensors({**plain().tensors(), f"prompts.{name}": value}, 1)
+        Prompts.of_tensors({**plain().tensors(0), f"prompts.0.{name}": value}, 0, 1)
 
 
 def test_prompts_for_patches_of_other_channels_are_refused() -> None:
     with pytest.raises(ValueError, match="expected"):
-        Prompts.of_tensors(plain().tensors(), 2)
+        Prompts.of_tensors(plain().tensors(0), 0, 2)
 
 
 @pytest.mark.parametrize("text", [None, Tower()])
@@ -131,7 +132,7 @@ def looks(*values: float) -> tuple[Difference, ...]:
 
 def test_prompts_come_to_the_scale_of_a_product() -> None:
     held_out = [looks(1.0, 1.0, 1.0), looks(2.0, 2.0, 2.0), looks(4.0, 4.0, 4.0)]
-    known = Prompted.fit(plain(), held_out)
+    known = Prompted.fit((plain(),), held_out)
     # Distances are e^0, e^ln 2, e^2 ln 2: their robust deviation is 1.4826 ln 2.
     assert known.strength == pytest.approx(1.4826 * math.log(2), rel=1e-5)
     assert known.residuals[0].noise.tolist() == pytest.approx([7 / 3])
@@ -139,10 +140,41 @@ def test_prompts_come_to_the_scale_of_a_product() -> None:
     np.testing.assert_allclose(known.factors(held_out[1]), 1.0, rtol=1e-5)
 
 
+def picture(value: float) -> Difference:
+    """As `looks`, of a picture as a whole."""
+    return looks(value)[0]
+
+
+def test_image_level_prompts_come_to_the_scale_of_a_product() -> None:
+    held_out = [picture(value) for value in (1.0, 2.0, 4.0)]
+    known = PromptedPicture.fit(plain(), held_out, torch.tensor([3.0, 6.0, 12.0]))
+    assert known.strength == pytest.approx(1.4826 * math.log(2), rel=1e-5)
+    assert known.residual.noise.tolist() == pytest.approx([7 / 3])
+    # The median part is neither raised nor lowered, and one logit's deviation is worth one of the distances'.
+    assert float(known.factor(held_out[1])) == pytest.approx(1.0)
+    logit = known.scale.median + known.scale.deviation
+    above = known._replace(prompts=known.prompts._replace(temperature=torch.tensor(0.0), offset=torch.tensor(logit)))
+    assert float(above.factor(held_out[1])) == pytest.approx(math.exp(known.strength), rel=1e-4)
+
+
+def test_no_opinion_of_a_picture_overflows() -> None:
+    residual = ResidualScale(torch.ones(1), torch.tensor(0.0))
+    known = PromptedPicture(plain(1e9), residual, MapScale(0.0, 1.0), 1.0)
+    assert torch.isfinite(known.factor(picture(1e6)))
+
+
+def test_the_scale_of_pictures_survives_saving() -> None:
+    known = PromptedPicture.fit(plain(), [picture(value) for value in (1.0, 2.0, 5.0)], torch.tensor([1.0, 2.0, 3.0]))
+    again = PromptedPicture.of_tensors(known.tensors(), 1)
+    assert torch.equal(again.factor(picture(7.0)), known.factor(picture(7.0)))
+    with pytest.raises(ValueError, match="expected"):
+        PromptedPicture.of_tensors(known.tensors(), 2)
+
+
 def test_what_prompts_call_abnormal_is_raised_and_what_they_call_normal_is_lowered() -> None:
     residuals = ResidualScale(torch.ones(1), torch.tensor(0.0))
     # Inputs are ln(1 + r) and ln d: with the normal prompt first, only the distance speaks for an anomaly.
-    known = Prompted(plain(), (residuals,), (MapScale(0.0, 1.0),), 0.1)
+    known = Prompted((plain(),), (residuals,), (MapScale(0.0, 1.0),), 0.1)
     small, large = (float(known.factors(looks(value))[0, 0]) for value in (0.5, 1e6))
     assert small < 1.0
     expected = plain().logits(torch.tensor([[math.log1p(1e6), math.log(1e6)]]))
@@ -151,11 +183,24 @@ def test_what_prompts_call_abnormal_is_raised_and_what_they_call_normal_is_lower
 
 def test_no_opinion_overflows() -> None:
     residuals = ResidualScale(torch.ones(1), torch.tensor(0.0))
-    known = Prompted(plain(1e9), (residuals,), (MapScale(0.0, 1.0),), 1.0)
+    known = Prompted((plain(1e9),), (residuals,), (MapScale(0.0, 1.0),), 1.0)
     assert torch.isfinite(known.factors(looks(1.0))).all()
 
 
 def test_the_scale_of_a_product_survives_saving() -> None:
-    known = Prompted.fit(plain(), [looks(1.0, 2.0), looks(3.0, 5.0)])
-    again = Prompted.of_tensors(known.tensors(), 1, 1)
+    known = Prompted.fit((plain(),), [looks(1.0, 2.0), looks(3.0, 5.0)])
+    again = Prompted.of_tensors(known.tensors(), 1, (1,))
     assert torch.equal(again.factors(looks(7.0, 0.1)), known.factors(looks(7.0, 0.1)))
+
+
+def test_each_layer_is_judged_by_its_own_prompts_at_every_look() -> None:
+    residuals = ResidualScale(torch.ones(1), torch.tensor(0.0))
+    scale = MapScale(0.0, 1.0)
+    one, other = plain(0.5), plain(-2.0)
+    seen = tuple(each for value in (0.3, 0.6, 0.9, 1.2) for each in looks(value))
+    known = Prompted((one, other), (residuals,) * 4, (scale,) * 4, 1.0)
+    logits = [
+        float(of.logits(residuals.encode(difference)))
+        for of, difference in zip((one, other, one, other), seen, strict=True)
+    ]
+    assert float(known.factors(seen)) == pytest.approx(math.exp(sum(logits) / 4), rel=1e-5)

@@ -1,5 +1,6 @@
 """Templates: what lies outside of the grey values that normal parts have at a place, worked by hand and learned."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,7 @@ def test_distances_stay_where_nothing_differs_and_rise_where_something_does() ->
     raised = Template.fit([flat(0.5)]).raised(distances, picture)
     assert raised[0, 0] == 2.0
     # The corner's cell and all its neighbours differ by 0.5, which is 500 visible steps.
-    np.testing.assert_allclose(raised[3, 3], 2.0 * 501**0.5, rtol=1e-4)
+    np.testing.assert_allclose(raised[3, 3], 2.0 * (1 + math.log(501)), rtol=1e-4)
     assert torch.equal(Template.fit([picture]).raised(distances, picture), distances)
 
 
@@ -95,3 +96,22 @@ def test_a_template_of_the_very_view_takes_the_products_place(learned) -> None:
     forgiven = learned[True].localize(odd, own)
     assert forgiven.score < learned[True].localize(odd).score
     assert np.array_equal(learned[False].localize(odd, own).map, learned[False].localize(odd).map)
+
+
+def test_differences_count_from_what_is_visible_on() -> None:
+    picture = flat(0.5)
+    picture[20:40, 20:40] = 1.0
+    template = Template.fit([flat(0.5)])._replace(visible=0.25)
+    distances = torch.full((4, 4), 2.0)
+    np.testing.assert_allclose(template.raised(distances, picture)[3, 3], 2.0 * (1 + math.log(3)), rtol=1e-4)
+    assert template.largest(picture, torch.Size((4, 4))) == pytest.approx(0.5)
+
+
+def test_a_template_of_saved_tensors_is_the_same_or_refused() -> None:
+    template = Template.fit([flat(0.4), flat(0.6)])._replace(visible=0.02)
+    again = Template.of_tensors(template.tensors())
+    assert np.array_equal(again.lowest, template.lowest)
+    assert np.array_equal(again.highest, template.highest)
+    assert again.visible == 0.02
+    with pytest.raises(ValueError, match="visible"):
+        Template.of_tensors(template.tensors() | {"template.visible": torch.tensor(0.0, dtype=torch.float64)})

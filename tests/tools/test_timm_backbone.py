@@ -70,7 +70,8 @@ def test_a_pyramid_has_layers_of_falling_resolution() -> None:
 def test_a_network_that_only_sees_has_no_texts() -> None:
     backbone = load_backbone(CONVNEXT, "random", "cpu")
     assert backbone.text is None
-    assert backbone.project(backbone.forward(noise(1, 32, 32)).layers[0], 0) is None
+    with pytest.raises(FittedPartError, match="has no texts that places of a picture can be compared with"):
+        backbone.as_texts(noise(1, 32, 32))
     assert backbone.notes == []
 
 

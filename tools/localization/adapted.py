@@ -11,13 +11,14 @@ from safetensors.torch import save as save_tensors
 
 from knowledge import FittedPartError, Frozen, write_atomically
 from tools.localization.backbones import Backbone
-from tools.localization.looks import dimensions
-from tools.localization.prompts import Prompts
+from tools.localization.looks import Dimensions, dimensions
+from tools.localization.prompts import Prompts, prompt_tensors, prompts_of_tensors
 
 SHIPPED = "shipped"
 NO_PROMPTS = "none"
 
-FORMAT = 1
+FORMAT = 2
+"""Raised whenever prompts of an older program would be read otherwise."""
 _SHIPPED_FOLDER = Path(__file__).with_name("prompts_shipped")
 
 
@@ -44,18 +45,24 @@ class AdaptedManifest(Frozen):
     held_out_auroc: dict[str, float]
     """Of all and by kind of synthetic anomaly, where there are enough: how well changed patches are told from others, with
     anomalies that were not learned from."""
+    held_out_image_auroc: float | None = None
+    """The same of whole pictures, those that were changed against those that were not."""
     tensors_sha256: str
 
 
 class Adapted(NamedTuple):
     """Prompts with their manifest."""
 
-    prompts: Prompts
+    prompts: tuple[Prompts, ...]
+    """One for each layer."""
     manifest: AdaptedManifest
+    image: Prompts | None = None
+    """Of pictures as a whole; files of an older program have none."""
 
     def save(self, path: Path) -> None:
         """Write `path`, a .safetensors file, and its manifest beside it."""
-        tensors = save_tensors(self.prompts.tensors())
+        of_pictures = {} if self.image is None else self.image.tensors("image")
+        tensors = save_tensors(prompt_tensors(self.prompts) | of_pictures)
         manifest = self.manifest.model_copy(update={"tensors_sha256": hashlib.sha256(tensors).hexdigest()})
         write_atomically(path, tensors)
         write_atomically(path.with_suffix(".json"), manifest.model_dump_json(indent=1).encode())
@@ -76,13 +83,13 @@ def read_prompts(choice: str, backbone: Backbone) -> Adapted | None:
     path = _SHIPPED_FOLDER / file_name(backbone) if choice == SHIPPED else Path(choice)
     if choice == SHIPPED and not path.is_file():
         return None
-    adapted = _read(path, dimensions(backbone)[0])
+    adapted = _read(path, dimensions(backbone))
     if adapted.manifest.backbone_sha256 != backbone.weights_sha256:
         raise FittedPartError(f"{path}: learned with other weights than those of {backbone.name}; adapt again")
     return adapted
 
 
-def _read(path: Path, channels: int) -> Adapted:
+def _read(path: Path, size: Dimensions) -> Adapted:
     try:
         content = path.read_bytes()
         manifest = AdaptedManifest.model_validate_json(path.with_suffix(".json").read_bytes())
@@ -93,6 +100,9 @@ def _read(path: Path, channels: int) -> Adapted:
     if manifest.format != FORMAT or hashlib.sha256(content).hexdigest() != manifest.tensors_sha256:
         raise FittedPartError(f"{path} does not match its manifest; run `anomalyst adapt` again")
     try:
-        return Adapted(Prompts.of_tensors(load_tensors(content), channels), manifest)
+        tensors = load_tensors(content)
+        of_pictures = any(name.startswith("prompts.image.") for name in tensors)
+        image = Prompts.of_tensors(tensors, "image", size.embedding) if of_pictures else None
+        return Adapted(prompts_of_tensors(tensors, size.channels), manifest, image)
     except (SafetensorError, KeyError, ValueError) as error:
         raise FittedPartError(f"{path} cannot be used ({error}); run `anomalyst adapt` again") from error

@@ -72,6 +72,18 @@ def look_at(references: Iterable[Pixels], areas: tuple[int, ...] | None = None) 
     )
 
 
+def unseen(areas: tuple[int, ...] | None = None) -> Appearance:
+    """How a product without references is looked at; given `areas` stay as they are."""
+    look = _LOOKS["photograph"]
+    return Appearance(
+        kind="photograph",
+        areas=areas or look.areas,
+        components=look.components,
+        whiten=look.whiten,
+        reason="looked at as a photograph, since no reference says otherwise",
+    )
+
+
 def two_levels(pixels: Pixels) -> float:
     """Share of the pixels that lie on one of two grey levels far apart; 0 where there are no such levels."""
     grey = pixels.mean(axis=2)

@@ -46,8 +46,11 @@ class Backbone(Protocol):
         """(B, 3, h, w) preprocessed pictures of one size -> what the network says of them, on the CPU."""
         ...
 
-    def project(self, tokens: Tensor, layer: int) -> Tensor | None:
-        """(B, W, h, w), layer `layer` -> (B, D, h, w) float32 of length one in the space of texts; None without a way."""
+    def as_texts(self, images: Tensor) -> Features:
+        """`forward` with layers in the space of texts, as those of the embeddings: each (B, D, h, w) of length one.
+
+        Raises `FittedPartError` where the network has no texts, or no place of its own in their space.
+        """
         ...
 
 

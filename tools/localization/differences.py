@@ -1,9 +1,10 @@
-"""How a picture differs from the normal patches that are most like it, look by look."""
+"""How a picture differs from the normal patches that are most like it, level by level."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from tools.localization.anomaly_map import smooth
@@ -12,11 +13,11 @@ from tools.localization.looks import on_finest_grid
 from tools.localization.memory import PatchMemory
 
 _SMALLEST = 1e-6
-"""Distances are never 0, so that one look alone cannot veto the others."""
+"""Distances are never 0, so that one level alone cannot veto the others."""
 
 
 class Difference(NamedTuple):
-    """Of one look; N = h w patches, row by row."""
+    """At one level; N = h w patches, row by row."""
 
     distances: Tensor
     """(N,) to the nearest memory patch."""
@@ -32,24 +33,31 @@ class Difference(NamedTuple):
         nearest = memory.nearest(flat)
         return cls(nearest.distances, (flat - memory.sources[nearest.indices]).abs_(), patches.shape[1:])
 
+    @classmethod
+    def of_picture(cls, embedding: Tensor, references: Tensor) -> "Difference":
+        """Of a whole picture, as one patch: (D,) against that of (N, D) references which is nearest by its cosine."""
+        whole, known = F.normalize(embedding, dim=0), F.normalize(references, dim=1)
+        difference = whole - known[(known @ whole).argmax()]
+        return cls(difference.norm()[None], difference.abs()[None], torch.Size((1, 1)))
+
     def grid(self, values: Tensor) -> Tensor:
-        """(N,) -> (h, w), smoothed."""
-        return smooth(values.reshape(1, *self.size))[0]
+        """Per-patch values, (N,) -> (h, w)."""
+        return values.reshape(self.size)
 
 
 def together(differences: Sequence[Difference]) -> Tensor:
-    """(h, w) of the finest look: the geometric mean of the distances.
+    """(h, w) of the finest level: the geometric mean of the distances.
 
-    A coarse look knows what belongs where and is vague about the place, a fine one is sharp and starts at every speck;
-    only what both find odd stands out. The coarse map is so the attention with which the closer look is read, on the
-    scale of the product, never on that of a picture.
+    A coarse look and a deep layer know what belongs where and are vague about the place, a close look and an early layer
+    are sharp and start at every speck; only what all find odd stands out. The coarse map is so the attention with which
+    the closer look is read, on the scale of the product, never on that of a picture.
     """
-    grids = [difference.grid(difference.distances).clamp_min(_SMALLEST) for difference in differences]
-    return on_finest_grid(grids).log().mean(0).exp()
+    grids = [difference.grid(difference.distances) for difference in differences]
+    return smooth(on_finest_grid(grids)).clamp_min(_SMALLEST).log().mean(0).exp()
 
 
 class ResidualScale(NamedTuple):
-    """What differences of held-out normal parts amount to, at one look.
+    """What differences of held-out normal parts amount to, at one level.
 
     In these units a residual means the same for every product, which is what one set of prompts for all of them needs.
     """

@@ -13,7 +13,7 @@ from knowledge import FittedPartError
 from tools.localization.devices import FrozenNetwork, pick_device
 from tools.localization.features import Features, moments
 from tools.localization.preprocessing import to_input
-from tools.localization.text_tower import TextTower
+from tools.localization.text_tower import TextTower, no_texts
 from tools.localization.vision_models import import_timm
 from tools.localization.weights import EMBEDDED, EMBEDDED_FILE
 
@@ -59,9 +59,9 @@ class EfficientNetLite0:
         *layers, embeddings = self._frozen(images)
         return Features(tuple(layers), embeddings)
 
-    def project(self, tokens: Tensor, layer: int) -> Tensor | None:
+    def as_texts(self, images: Tensor) -> Features:
         """There are no texts to share a space with."""
-        return None
+        raise no_texts(self.name)
 
     def _compute(self, images: Tensor) -> tuple[Tensor, ...]:
         layers: list[Tensor] = self._network.forward_intermediates(

@@ -1,5 +1,6 @@
 """What a backbone says of a batch of pictures, and how its layers become patches."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -16,14 +17,15 @@ class Features(NamedTuple):
     """(B, D) float32: the whole picture, for the search of similar references."""
 
 
-def join(layers: tuple[Tensor, ...], neighbourhood: int) -> Tensor:
-    """Layers -> (B, C, h, w) patches on the finest grid, C the sum of the layers' channels.
+def averaged(layers: Sequence[Tensor], neighbourhood: int) -> tuple[Tensor, ...]:
+    """Each layer averaged over `neighbourhood` (odd) x `neighbourhood` places (Roth et al. 2022, section 3.1)."""
+    return tuple(F.avg_pool2d(layer, neighbourhood, stride=1, padding=neighbourhood // 2) for layer in layers)
 
-    Each layer is averaged over `neighbourhood` (odd) x `neighbourhood` places first (Roth et al. 2022, section 3.1).
-    """
-    pooled = [F.avg_pool2d(layer, neighbourhood, stride=1, padding=neighbourhood // 2) for layer in layers]
-    size = pooled[0].shape[-2:]
-    return torch.cat([_resized(layer, size) for layer in pooled], dim=1)
+
+def join_layers(layers: Sequence[Tensor]) -> Tensor:
+    """Layers -> (B, C, h, w) patches on the finest grid, C the sum of the layers' channels."""
+    size = layers[0].shape[-2:]
+    return torch.cat([_resized(layer, size) for layer in layers], dim=1)
 
 
 def moments(layers: tuple[Tensor, ...]) -> Tensor:

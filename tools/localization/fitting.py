@@ -12,6 +12,7 @@ from torch import Tensor
 from knowledge import FittedPartError
 from tools.localization import anomaly_map as maps
 from tools.localization.adapted import read_prompts
+from tools.localization.alignment import Alignment, alignment
 from tools.localization.appearance import Appearance, look_at
 from tools.localization.backbones import Backbone, load_backbone
 from tools.localization.calibration import ConformalCalibration, Scheme
@@ -21,15 +22,17 @@ from tools.localization.looks import Seen, see
 from tools.localization.manifest import FORMAT, LocalizerSettings, Manifest
 from tools.localization.normal import Normal
 from tools.localization.prompted import Prompted
+from tools.localization.prompted_picture import FEWEST_PICTURES, PromptedPicture
 from tools.localization.prompts import Prompts
 
 _SCALED_BY = 32
 """Held-out parts by which prompts are brought to a product's scale, at most: enough for medians over all patches."""
 
 _MOST_PATCHES = 1_000_000
-"""Patches of a look that are kept while a memory is chosen: one to two gigabytes."""
+"""Patches of a level that are kept while a memory is chosen: one to two gigabytes."""
 
-_ALIGNED = "; compared with the references place by place, since the product says that its parts are aligned"
+_COMPARED = "compared with the references place by place, since"
+_NOT_COMPARED = "not compared with the references place by place, since"
 
 T = TypeVar("T")
 
@@ -62,8 +65,6 @@ def fit_localizer(
     backbone = load_backbone(settings.backbone, settings.weights)
     adapted = read_prompts(settings.prompts, backbone)
     appearance = look_at((part.pixels() for part in memory_parts), settings.areas)
-    if settings.aligned:
-        appearance = appearance.model_copy(update={"reason": appearance.reason + _ALIGNED})
     learned = _see_all(backbone, memory_parts, appearance, progress, thin=bool(calibration_parts))
     normal = Normal.fit(learned, settings, appearance)
     if calibration_parts:
@@ -73,9 +74,15 @@ def fit_localizer(
         others = _spread(_without_each(learned, settings, appearance, progress))
         held_out = iter(_spread(learned) if others else [])
     first = list(islice(held_out, _SCALED_BY))
+    found = align(settings.aligned, others, first)
+    normal, *others = (as_aligned(known, found) for known in (normal, *others))
     prompted = bring_to_scale(adapted.prompts, others[: len(first)], first) if adapted and first else None
+    others = [known._replace(prompted=prompted) for known in others]
+    picture = None
+    if adapted and adapted.image and settings.image_prompts:
+        picture = bring_picture_to_scale(adapted.image, others[: len(first)], first)
     judged = [
-        _judged(known._replace(prompted=prompted), seen)
+        _judged(known._replace(picture=picture), seen)
         for known, seen in zip(others, chain(first, held_out), strict=True)
     ]
     scale = _scale(judged)
@@ -84,7 +91,7 @@ def fit_localizer(
     scheme: Scheme = "split" if calibration_parts else "cross"
     return Localizer(
         backbone,
-        normal._replace(prompted=prompted),
+        normal._replace(prompted=prompted, picture=picture),
         imaging,
         scale,
         ConformalCalibration([_score(part, scale) for part in judged], scheme),
@@ -92,9 +99,11 @@ def fit_localizer(
         Manifest(
             format=FORMAT,
             settings=settings,
-            appearance=appearance,
+            appearance=_explained(appearance, found),
+            aligned=found.aligned,
             backbone_sha256=backbone.weights_sha256,
             prompts_sha256=adapted.manifest.tensors_sha256 if adapted and prompted else None,
+            image_prompted=picture is not None,
             memory_parts=tuple(part.sha256 for part in memory_parts),
             calibration_parts=tuple(part.sha256 for part in calibration_parts or memory_parts),
             scheme=scheme,
@@ -104,13 +113,50 @@ def fit_localizer(
     )
 
 
-def bring_to_scale(prompts: Prompts, others: Sequence[Normal], held_out: Sequence[Seen]) -> Prompted:
+def align(declared: bool | None, others: Sequence[Normal], held_out: Sequence[Seen]) -> Alignment:
+    """Whether parts lie in the same place, by one part or more that the templates of the `others` have not seen."""
+    pairs = [(known.template, seen) for known, seen in zip(others, held_out, strict=False) if known.template]
+    return alignment(
+        declared,
+        [
+            template.largest(seen.grey, max((patches.shape[1:] for patches in seen.patches), key=torch.Size.numel))
+            for template, seen in pairs
+        ],
+    )
+
+
+def as_aligned(known: Normal, found: Alignment) -> Normal:
+    """With its template where parts are aligned, and without where they are not."""
+    template = known.template._replace(visible=found.visible) if found.aligned and known.template else None
+    return known._replace(template=template)
+
+
+def _explained(appearance: Appearance, found: Alignment) -> Appearance:
+    reason = f"{appearance.reason}; {_COMPARED if found.aligned else _NOT_COMPARED} {found.reason}"
+    return appearance.model_copy(update={"reason": reason})
+
+
+def bring_to_scale(prompts: tuple[Prompts, ...], others: Sequence[Normal], held_out: Sequence[Seen]) -> Prompted:
     """Prompts on the scale of a product, by one part or more that the `others`, one for each, have not seen.
 
     Of many the first 32 count: enough for medians over all patches.
     """
     pairs = list(zip(others, held_out, strict=True))[:_SCALED_BY]
     return Prompted.fit(prompts, [known.differences(seen) for known, seen in pairs])
+
+
+def bring_picture_to_scale(
+    prompts: Prompts, others: Sequence[Normal], held_out: Sequence[Seen]
+) -> PromptedPicture | None:
+    """The same of image-level prompts; `None` where too few parts are held out to say what is usual of a picture.
+
+    The `others` are as they are to be but for these prompts.
+    """
+    pairs = list(zip(others, held_out, strict=True))[:_SCALED_BY]
+    if len(pairs) < FEWEST_PICTURES:
+        return None
+    largest = torch.stack([known.distances(seen).max() for known, seen in pairs])
+    return PromptedPicture.fit(prompts, [known.difference_of_picture(seen) for known, seen in pairs], largest)
 
 
 class _Judged(NamedTuple):

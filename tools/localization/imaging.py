@@ -21,6 +21,9 @@ _FEWEST = 5
 _ROUNDING = 1e-4
 """Cosine distances that are none: references may all be the same."""
 
+_ANY = 1e6
+"""No trait is beyond this."""
+
 _FAR = 2.0
 """Times the largest distance of a normal part to its nearest reference."""
 
@@ -90,6 +93,11 @@ class ImagingRange(NamedTuple):
         return cls(Imaging(*values.min(axis=0).tolist()), Imaging(*values.max(axis=0).tolist()), farthest)
 
     @classmethod
+    def unknown(cls) -> "ImagingRange":
+        """Of a product without references, which no picture is unlike."""
+        return cls(Imaging(*[-_ANY] * len(_TRAITS)), Imaging(*[_ANY] * len(_TRAITS)), None)
+
+    @classmethod
     def of_tensor(cls, bounds: Tensor, farthest: float | None) -> "ImagingRange":
         """From the lowest and the highest value of each trait, (2, 4)."""
         lowest, highest = bounds.tolist()
@@ -109,7 +117,9 @@ class ImagingRange(NamedTuple):
 
 
 def nearest_distance(embedding: NDArray[np.float32], embeddings: NDArray[np.float32]) -> float:
-    """Cosine distance of a (D,) embedding to the nearest of (N, D)."""
+    """Cosine distance of a (D,) embedding to the nearest of (N, D); infinite where there is none."""
+    if not len(embeddings):
+        return math.inf
     return 1.0 - float((_unit(embeddings) @ _unit(embedding)).max())
 
 

@@ -70,6 +70,12 @@ class Localizer:
         return self.manifest.settings
 
     @property
+    def reservation(self) -> str:
+        """What a promise leaves unsaid; empty where that is nothing."""
+        noun = self.manifest.noun
+        return f"no normal part was ever seen, only texts of a flawless and of a damaged {noun}" if noun else ""
+
+    @property
     def areas(self) -> tuple[int, ...]:
         """Pixels of the network's input at each look."""
         return self.manifest.appearance.areas
@@ -80,7 +86,7 @@ class Localizer:
         A `template` of this very view takes the place of the product's own. The calibration knows nothing of it: it
         only ever raises the map, so that p-values are then too small where the view differs harmlessly.
         """
-        seen = see(self.backbone, pixels, self.areas)
+        seen = see(self.backbone, pixels, self.areas, as_texts=self.normal.texts is not None)
         distances = self.normal.distances(seen, template)
         anomaly_map = maps.scaled_to_view(distances, self.scale, *pixels.shape[:2])
         if not np.isfinite(anomaly_map).all():
@@ -130,17 +136,11 @@ class Localizer:
 
     @classmethod
     def _of_tensors(cls, tensors: dict[str, Tensor], backbone: Backbone, manifest: Manifest) -> "Localizer":
-        channels, dimension = dimensions(backbone)
-        embeddings = expect(tensors, "embeddings", len(manifest.memory_parts), dimension).numpy()
+        size = dimensions(backbone)
+        embeddings = expect(tensors, "embeddings", len(manifest.memory_parts), size.embedding).numpy()
         return cls(
             backbone,
-            Normal.of_tensors(
-                tensors,
-                len(manifest.appearance.areas),
-                channels,
-                aligned=manifest.settings.aligned,
-                prompted=manifest.prompts_sha256 is not None,
-            ),
+            Normal.of_tensors(tensors, size, manifest),
             ImagingRange.of_tensor(expect(tensors, "imaging", 2, 4, dtype=torch.float64), manifest.farthest),
             maps.MapScale.of_tensor(expect(tensors, "scale", 2, dtype=torch.float64)),
             ConformalCalibration(expect(tensors, "calibration", None, dtype=torch.float64).tolist(), manifest.scheme),

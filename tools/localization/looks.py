@@ -1,4 +1,7 @@
-"""Looks: a picture seen at one input size or more, coarse first, each against its own memory of normal patches."""
+"""Looks: a picture seen at one input size or more, coarse first, and at each of them by several layers of the network.
+
+A layer at a look is a level. Each level is held against its own memory of normal patches.
+"""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tools.localization.backbones import Backbone
-from tools.localization.features import Features, join
+from tools.localization.features import Features, averaged, join_layers
 from tools.localization.template import Grey, grey
 from tools.localization.tiles import forward
 
@@ -21,7 +24,7 @@ class Seen(NamedTuple):
     """What the backbone says of one picture."""
 
     patches: tuple[Tensor, ...]
-    """(C, h, w) of each look, coarse first."""
+    """(C, h, w) of each level: the first look's layers, finest first, then those of the next look."""
     embedding: Tensor
     """(D,), of the first look."""
     grey: Grey
@@ -31,30 +34,44 @@ class Seen(NamedTuple):
     width: int
 
     def thinned(self, most: int, generator: torch.Generator) -> "Seen":
-        """With at most so many patches of each look, (C, 1, n): enough to choose a memory from, but no map any more."""
+        """With at most so many patches of each level, (C, 1, n): enough to choose a memory from, but no map any more."""
         return self._replace(patches=tuple(_thinned(patches, most, generator) for patches in self.patches))
 
 
-def see(backbone: Backbone, pixels: Pixels, areas: Sequence[int]) -> Seen:
-    """Look at (H, W, 3) RGB once for each of the input `areas`."""
-    found = [forward(backbone, backbone.preprocess(pixels, area)[None]) for area in areas]
-    patches = tuple(patches_of(backbone, features)[0] for features in found)
+def see(backbone: Backbone, pixels: Pixels, areas: Sequence[int], *, as_texts: bool = False) -> Seen:
+    """Look at (H, W, 3) RGB once for each of the input `areas`; with `as_texts`, in the space of texts."""
+    found = [forward(backbone, backbone.preprocess(pixels, area)[None], as_texts=as_texts) for area in areas]
+    of_looks = (features.layers if as_texts else layers_of(backbone, features) for features in found)
+    patches = tuple(layer[0] for layers in of_looks for layer in layers)
     return Seen(patches, found[0].embeddings[0], grey(pixels), *pixels.shape[:2])
 
 
-def patches_of(backbone: Backbone, features: Features) -> Tensor:
-    """(B, C, h, w): the layers that the memory of normal patches joins."""
-    return join(tuple(features.layers[index] for index in backbone.memory_layers), backbone.neighbourhood)
+def layers_of(backbone: Backbone, features: Features) -> tuple[Tensor, ...]:
+    """(B, C, h, w) of each layer that is held against memories, finest first."""
+    return averaged(tuple(features.layers[index] for index in backbone.memory_layers), backbone.neighbourhood)
 
 
-def dimensions(backbone: Backbone) -> tuple[int, int]:
-    """Channels of a patch, and of the embedding of a picture."""
+def joined(backbone: Backbone, features: Features) -> Tensor:
+    """(B, C, h, w): the same layers as one, on the finest grid, where one memory has to do for all of them."""
+    return join_layers(layers_of(backbone, features))
+
+
+class Dimensions(NamedTuple):
+    """What a backbone gives for any picture."""
+
+    channels: tuple[int, ...]
+    """Of a patch of each layer."""
+    embedding: int
+
+
+def dimensions(backbone: Backbone) -> Dimensions:
+    """By looking at a small picture of nothing."""
     seen = see(backbone, np.zeros((64, 64, 3), np.uint8), (64 * 64,))
-    return seen.patches[0].shape[0], len(seen.embedding)
+    return Dimensions(tuple(patches.shape[0] for patches in seen.patches), len(seen.embedding))
 
 
 def on_finest_grid(grids: Sequence[Tensor]) -> Tensor:
-    """(h, w) of each look -> (L, h, w), all on the finest grid among them."""
+    """(h, w) of each level -> (L, h, w), all on the finest grid among them."""
     finest = max((grid.shape for grid in grids), key=lambda shape: shape.numel())
     return torch.stack([_resized(grid, finest) for grid in grids])
 

@@ -2,7 +2,9 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from knowledge import FittedPartError
@@ -13,6 +15,9 @@ _CANDIDATES = 20_000
 
 _PROJECTION = 64
 """Dimensions of the random projection in which patches are chosen (Johnson-Lindenstrauss; PatchCore section 3.2)."""
+
+_FARTHEST = 128
+"""Candidates among which the next patches are chosen, until all candidates are looked at again."""
 
 _CHUNK = 8192
 
@@ -66,18 +71,44 @@ class PatchMemory:
 
 
 def _k_center(points: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """Indices of `count` points such that every point has a chosen one near (greedy; Sener & Savarese 2018)."""
+    """Indices of `count` points such that every point has a chosen one near (greedy; Sener & Savarese 2018).
+
+    Each is the farthest from all before it. Points only come nearer as more are chosen, so the farthest stays among the
+    few that were farthest until all of those have come nearer than the nearest of them was: until then nothing but these
+    few need be looked at.
+    """
     if len(points) <= count:
         return torch.arange(len(points))
     projected = _fewer_dimensions(points, generator)
     squares = projected.square().sum(1)
-    chosen = [int(torch.randint(len(points), (1,), generator=generator))]
+    chosen = newest = [int(torch.randint(len(points), (1,), generator=generator))]
     nearest = torch.full_like(squares, torch.inf)
     while len(chosen) < count:
-        newest = projected[chosen[-1]]
-        nearest = torch.minimum(nearest, squares - 2 * (projected @ newest) + squares[chosen[-1]])
-        chosen.append(int(nearest.argmax()))
+        nearest = torch.minimum(nearest, _squared_distances(projected, squares, newest).amin(1))
+        few = nearest.topk(min(_FARTHEST, len(points)), sorted=False)
+        between = _squared_distances(projected[few.indices], squares[few.indices], slice(None))
+        found = _farthest_in_turn(few.values.numpy(), between.numpy(), count - len(chosen))
+        newest = few.indices[found].tolist()
+        chosen = chosen + newest
     return torch.tensor(chosen)
+
+
+def _squared_distances(points: Tensor, squares: Tensor, to: list[int] | slice) -> Tensor:
+    """(N, D), their (N,) squared lengths, and M of them -> (N, M)."""
+    return torch.addmm(squares[to], points, points[to].T, alpha=-2.0) + squares[:, None]
+
+
+def _farthest_in_turn(nearest: NDArray[np.float32], between: NDArray[np.float32], most: int) -> list[int]:
+    """Greedy choice among points with `nearest` (N,) distances to those chosen before, while it is sure to be right."""
+    floor = nearest.min()
+    found: list[int] = []
+    while len(found) < most:
+        farthest = int(nearest.argmax())
+        if found and nearest[farthest] < floor:
+            break
+        found.append(farthest)
+        nearest = np.minimum(nearest, between[farthest])
+    return found
 
 
 def _fewer_dimensions(points: Tensor, generator: torch.Generator) -> Tensor:

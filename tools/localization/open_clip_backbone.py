@@ -13,7 +13,7 @@ from knowledge import FittedPartError
 from tools.localization.devices import FrozenNetwork
 from tools.localization.features import Features
 from tools.localization.preprocessing import to_input
-from tools.localization.text_tower import OpenClipText, TextTower
+from tools.localization.text_tower import OpenClipText, TextTower, no_texts
 from tools.localization.timm_backbone import (
     any_size_trunk,
     coarsest,
@@ -71,13 +71,21 @@ class OpenClipBackbone:
         *layers, embeddings = self._network(images, **({"vv": True} if vv else {}))
         return Features(tuple(layers), embeddings)
 
-    def project(self, tokens: Tensor, layer: int) -> Tensor | None:
-        """(B, W, h, w) of one layer -> (B, D, h, w) of length one, in the space of texts; None where there is no way.
+    def as_texts(self, images: Tensor) -> Features:
+        """All layers but the first, which sees edges; on the path of values where the network has it.
 
-        There is none where pictures are pooled by attention (SigLIP, CoCa) or by a mean over places.
+        Plain patches of a CLIP tend to be least like the texts of what they show (Li et al. 2023).
+        """
+        features = self.forward(images, vv=isinstance(self._tower, _VitTower))
+        return features._replace(layers=tuple(self.project(tokens) for tokens in features.layers[1:]))
+
+    def project(self, tokens: Tensor) -> Tensor:
+        """(B, W, h, w) of any layer -> (B, D, h, w) of length one, in the space of texts.
+
+        Raises `FittedPartError` where pictures are pooled by attention (SigLIP, CoCa) or by a mean over places.
         """
         if not self._tower.projects:
-            return None
+            raise no_texts(self.name)
         projected = self._tower.project(tokens.to(self._network.device).permute(0, 2, 3, 1))
         return F.normalize(projected, dim=-1).permute(0, 3, 1, 2).to(tokens.device)
 

@@ -6,7 +6,7 @@ a learned prompt says how anomalous the place is. Here a place is what differs f
 
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -24,9 +24,15 @@ _STEEPEST = 100.0
 _TEXTS = ("flawless part", "damaged part")
 _CONTEXT = 8
 
+Place = int | Literal["image"]
+"""What prompts are of: the places that a layer sees, by its number, or pictures as a whole."""
+
 
 class Prompts(NamedTuple):
-    """A normal and an abnormal prompt, ready to be compared with encoded residuals (see `ResidualScale.encode`)."""
+    """A normal and an abnormal prompt for a layer, or for whole pictures.
+
+    They are compared with encoded residuals (see `ResidualScale.encode`).
+    """
 
     mean: Tensor
     """(F,) of the encoded residuals they were learned on."""
@@ -49,26 +55,27 @@ class Prompts(NamedTuple):
         similarity = F.normalize(placed, dim=1) @ self.vectors.T
         return self.temperature * (similarity[:, 1] - similarity[:, 0]) + self.offset
 
-    def tensors(self) -> dict[str, Tensor]:
-        """To be saved."""
-        return {f"prompts.{name}": value.contiguous() for name, value in self._asdict().items()}
+    def tensors(self, place: Place) -> dict[str, Tensor]:
+        """To be saved as those of a layer, or of pictures."""
+        return {f"prompts.{place}.{name}": value.contiguous() for name, value in self._asdict().items()}
 
     @classmethod
-    def of_tensors(cls, tensors: Mapping[str, Tensor], channels: int) -> "Prompts":
-        """What was saved, for patches of so many channels; raises `KeyError` where something is missing, `ValueError`
-        where it is of another kind than prompts are.
+    def of_tensors(cls, tensors: Mapping[str, Tensor], place: Place, channels: int) -> "Prompts":
+        """What was saved for a layer with patches, or for pictures with embeddings, of so many channels.
+
+        Raises `KeyError` where something is missing, `ValueError` where it is of another kind than prompts are.
         """
         inputs = channels + 1
-        weight = expect(tensors, "prompts.weight", None, inputs)
+        weight = expect(tensors, f"prompts.{place}.weight", None, inputs)
         width = weight.shape[0]
         prompts = cls(
-            expect(tensors, "prompts.mean", inputs),
-            expect(tensors, "prompts.deviation", inputs),
+            expect(tensors, f"prompts.{place}.mean", inputs),
+            expect(tensors, f"prompts.{place}.deviation", inputs),
             weight,
-            expect(tensors, "prompts.bias", width),
-            expect(tensors, "prompts.vectors", 2, width),
-            expect(tensors, "prompts.temperature"),
-            expect(tensors, "prompts.offset"),
+            expect(tensors, f"prompts.{place}.bias", width),
+            expect(tensors, f"prompts.{place}.vectors", 2, width),
+            expect(tensors, f"prompts.{place}.temperature"),
+            expect(tensors, f"prompts.{place}.offset"),
         )
         lengths = prompts.vectors.norm(dim=1)
         if (
@@ -78,6 +85,16 @@ class Prompts(NamedTuple):
         ):
             raise ValueError("prompts: expected vectors of length one, and deviations and a temperature above 0")
         return prompts
+
+
+def prompt_tensors(prompts: tuple[Prompts, ...]) -> dict[str, Tensor]:
+    """Those of all layers, to be saved."""
+    return {name: value for layer, of in enumerate(prompts) for name, value in of.tensors(layer).items()}
+
+
+def prompts_of_tensors(tensors: Mapping[str, Tensor], channels: tuple[int, ...]) -> tuple[Prompts, ...]:
+    """What was saved for each layer; raises as `Prompts.of_tensors` does."""
+    return tuple(Prompts.of_tensors(tensors, layer, width) for layer, width in enumerate(channels))
 
 
 class LearnablePrompts(nn.Module):

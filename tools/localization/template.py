@@ -1,6 +1,6 @@
 """Comparison with registered templates: where parts lie in the same place on every picture, what differs is odd."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +12,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from tools.localization.anomaly_map import smooth
+from tools.localization.saved import expect
 
 _AREA = 640 * 640
 """Pixels at which pictures are compared; smaller ones are compared as they are."""
@@ -19,8 +20,8 @@ _AREA = 640 * 640
 _TOLERANCE = 7
 """Side of the neighbourhood in which a grey value may lie elsewhere: jitter of edges and of the fixture."""
 
-_VISIBLE = 1e-3
-"""Mean difference of grey values, as a share of white, that doubles what a difference counts from there on."""
+VISIBLE = 1e-3
+"""Mean difference of grey values, as a share of white, that counts where nobody knows by how much normal parts differ."""
 
 Pixels = NDArray[np.uint8]
 Grey = NDArray[np.float32]
@@ -31,15 +32,18 @@ class Template(NamedTuple):
 
     lowest: Grey
     highest: Grey
+    visible: float = VISIBLE
+    """Mean difference of grey values that counts, as a share of white."""
 
     @classmethod
     def fit(cls, pictures: Iterable[Grey]) -> "Template":
         """From the grey pictures (see `grey`) of one normal part or more; those of other sizes are resized to the first."""
         first, *others = pictures
-        sized = [first, *(_resized(picture, first.shape) for picture in others)]
-        lowest = ndimage.minimum_filter(np.min(sized, axis=0), _TOLERANCE)
-        highest = ndimage.maximum_filter(np.max(sized, axis=0), _TOLERANCE)
-        return cls(lowest, highest)
+        lowest = highest = first
+        for picture in others:
+            sized = _resized(picture, first.shape)
+            lowest, highest = np.minimum(lowest, sized), np.maximum(highest, sized)
+        return cls(ndimage.minimum_filter(lowest, _TOLERANCE), ndimage.maximum_filter(highest, _TOLERANCE))
 
     @classmethod
     def of(cls, pixels: Pixels) -> "Template":
@@ -55,12 +59,36 @@ class Template(NamedTuple):
     def raised(self, distances: Tensor, picture: Grey) -> Tensor:
         """(h, w) distances, raised where the picture differs from the template and left as they are where it does not.
 
-        Distance and difference are multiplied, each with its square root, so that neither finds an anomaly alone.
+        The difference counts by its logarithm, so that what is stark does not hide the rest of a defect beside it.
         """
-        height, width = distances.shape
+        return distances * (1 + (self._on_grid(picture, distances.shape) / self.visible).log1p())
+
+    def largest(self, picture: Grey, size: torch.Size) -> float:
+        """The largest difference among the cells of a grid of that `size`, h and w."""
+        return float(self._on_grid(picture, size).max())
+
+    def tensors(self) -> dict[str, Tensor]:
+        """To be saved."""
+        return {
+            "template.lowest": torch.from_numpy(self.lowest),
+            "template.highest": torch.from_numpy(self.highest),
+            "template.visible": torch.tensor(self.visible, dtype=torch.float64),
+        }
+
+    @classmethod
+    def of_tensors(cls, tensors: Mapping[str, Tensor]) -> "Template":
+        """What was saved; raises `KeyError` where something is missing, `ValueError` where it is no template."""
+        lowest = expect(tensors, "template.lowest", None, None)
+        highest = expect(tensors, "template.highest", *lowest.shape)
+        visible = float(expect(tensors, "template.visible", dtype=torch.float64))
+        if visible <= 0:
+            raise ValueError(f"template.visible: expected a difference above 0, got {visible}")
+        return cls(lowest.numpy(), highest.numpy(), visible)
+
+    def _on_grid(self, picture: Grey, size: torch.Size) -> Tensor:
+        """Mean difference in each cell and its neighbours, (h, w)."""
         difference = torch.from_numpy(self.difference(picture))[None, None]
-        visible = smooth(F.adaptive_avg_pool2d(difference, (height, width))[0])[0] / _VISIBLE
-        return distances * (1 + visible).sqrt()
+        return smooth(F.adaptive_avg_pool2d(difference, (size[0], size[1]))[0])[0]
 
 
 def grey(pixels: Pixels) -> Grey:

@@ -37,6 +37,8 @@ class TextTower(Protocol):
     """Of the space that texts share with pictures."""
     width: int
     """Of a token, and so of a context vector."""
+    temperature: float
+    """Cosines of texts and pictures are multiplied by this, as the network was trained to."""
 
     def encode(self, texts: Sequence[str]) -> Tensor:
         """N texts -> (N, dim) float32 of length one."""
@@ -62,6 +64,7 @@ class OpenClipText:
         self._given = tokenizer
         self.dim: int = self._tower.output_dim
         self.width: int = self._tower.width
+        self.temperature = float(model.logit_scale.detach().exp())
 
     @torch.no_grad()
     def encode(self, texts: Sequence[str]) -> Tensor:
@@ -142,6 +145,14 @@ class OpenClipText:
     @property
     def _device(self) -> torch.device:
         return _tensor(self._tower.positional_embedding).device
+
+
+def no_texts(backbone: str) -> FittedPartError:
+    """Said of a backbone whose places cannot be compared with texts, where they have to be."""
+    return FittedPartError(
+        f"{backbone} has no texts that places of a picture can be compared with, so that it needs references; "
+        "give at least one, or a CLIP ViT of open_clip, such as ViT-B-16, as the backbone"
+    )
 
 
 def load_tokenizer(architecture: str) -> Tokenizer:

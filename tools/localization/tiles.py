@@ -30,19 +30,17 @@ class _Span(NamedTuple):
     kept_to: int
 
 
-def forward(backbone: Backbone, images: Tensor) -> Features:
-    """What `Backbone.forward` says of (1, 3, h, w), in tiles where a side is longer than 800 pixels.
+def forward(backbone: Backbone, images: Tensor, *, as_texts: bool = False) -> Features:
+    """What `Backbone.forward` or `as_texts` says of (1, 3, h, w), in tiles where a side is longer than 800 pixels.
 
     The embedding is then the mean of the tiles', of length one.
     """
+    look = backbone.as_texts if as_texts else backbone.forward
     height, width = images.shape[-2:]
     if max(height, width) <= _LONGEST:
-        return backbone.forward(images)
+        return look(images)
     rows, columns = (_spans(length, backbone.multiple) for length in (height, width))
-    seen = [
-        [backbone.forward(images[..., row.start : row.stop, column.start : column.stop]) for column in columns]
-        for row in rows
-    ]
+    seen = [[look(images[..., row.start : row.stop, column.start : column.stop]) for column in columns] for row in rows]
     layers = tuple(
         torch.cat(
             [

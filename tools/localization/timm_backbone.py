@@ -13,7 +13,7 @@ from knowledge import FittedPartError
 from tools.localization.devices import FrozenNetwork
 from tools.localization.features import Features
 from tools.localization.preprocessing import to_input
-from tools.localization.text_tower import TextTower
+from tools.localization.text_tower import TextTower, no_texts
 from tools.localization.vision_models import import_timm
 from tools.localization.weights import (
     MISFITS,
@@ -61,9 +61,9 @@ class TimmBackbone:
         *layers, embeddings = self._network(images)
         return Features(tuple(layers), embeddings)
 
-    def project(self, tokens: Tensor, layer: int) -> Tensor | None:
+    def as_texts(self, images: Tensor) -> Features:
         """There are no texts to share a space with."""
-        return None
+        raise no_texts(self.name)
 
 
 class TrunkFeatures(NamedTuple):

@@ -14,7 +14,7 @@ from torch import Tensor
 from knowledge import FittedPartError
 from tools.decoding.videos import luma
 from tools.localization.backbones import Backbone
-from tools.localization.looks import patches_of
+from tools.localization.looks import joined
 from tools.motion.exposure import level
 from tools.motion.video import Video
 
@@ -150,7 +150,7 @@ def _patches(backbone: Backbone, frames: NDArray[np.uint8]) -> Iterator[Tensor]:
     area = min(AREA, frames.shape[1] * frames.shape[2])
     for first in range(0, len(frames), _BATCH):
         inputs = torch.stack([backbone.preprocess(frame, area) for frame in frames[first : first + _BATCH]])
-        yield patches_of(backbone, backbone.forward(inputs))
+        yield joined(backbone, backbone.forward(inputs))
 
 
 def _colours(frames: NDArray[np.uint8], grid: tuple[int, int]) -> Tensor:

@@ -14,10 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tools.localization.anomaly_map import smooth
 from tools.localization.backbones import load_backbone
 from tools.localization.differences import Difference
 from tools.localization.features import as_patches
-from tools.localization.looks import see
+from tools.localization.looks import joined
 from tools.localization.memory import PatchMemory
 from tools.localization.projection import Projection
 from tools.localization.saved import expect
@@ -51,7 +52,9 @@ class Eye:
         key = hashlib.sha256(pixels.tobytes()).digest()
         found = self._kept.get(key)
         if found is None:
-            found = see(load_backbone(), np.repeat(pixels[..., None], 3, axis=2), (_SIDE * _SIDE,)).patches[0]
+            backbone = load_backbone()
+            shown = backbone.preprocess(np.repeat(pixels[..., None], 3, axis=2), _SIDE * _SIDE)
+            found = joined(backbone, backbone.forward(shown[None]))[0]
         self._kept[key] = found
         self._kept.move_to_end(key)
         while len(self._kept) > self._most:
@@ -89,7 +92,7 @@ class PlottedWindows:
         sums, counts = np.zeros(piece.shape), np.zeros(piece.shape)
         for place in _places(piece, self.length):
             difference = Difference.of(self._eye.see(_drawn(piece, place, self.length)), self._memory)
-            grid = difference.grid(difference.distances).numpy().astype(np.float64)
+            grid = smooth(difference.grid(difference.distances)[None])[0].numpy().astype(np.float64)
             samples = slice(place.first, min(place.first + self.length, piece.shape[1]))
             said = _over_samples(grid, len(place.channels), self.length)[:, : samples.stop - samples.start]
             sums[place.channels.start : place.channels.stop, samples] += said

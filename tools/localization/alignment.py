@@ -1,0 +1,48 @@
+"""Whether parts lie in the same place on every picture, told from references that a template of the others never saw.
+
+Where they do, all of them differ from the template about as little: by noise, and by edges that lie a little off. Where
+they do not, most agree with it and some do not at all, for what lies where is chance.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from tools.localization.template import VISIBLE
+
+_FEWEST = 10
+"""References from which it can be told how far nine of ten of them differ."""
+
+_ALIKE = 5.0
+"""Nine of ten may differ so many times as much as the one in the middle."""
+
+
+class Alignment(NamedTuple):
+    """Whether pictures are compared with the references place by place, and how."""
+
+    aligned: bool
+    visible: float
+    """What nine of ten references differ by at most: differences count from there on."""
+    reason: str
+
+
+def alignment(declared: bool | None, largest: Sequence[float]) -> Alignment:
+    """From the largest difference of each held-out reference (see `Template.largest`), and what the product says."""
+    middle, most = (float(np.quantile(largest, share)) for share in (0.5, 0.9)) if len(largest) else (0.0, 0.0)
+    visible = max(VISIBLE, most) if len(largest) >= _FEWEST else VISIBLE
+    if declared is not None:
+        return Alignment(declared, visible, f"the product says that its parts are {'' if declared else 'not '}aligned")
+    if len(largest) < _FEWEST:
+        return Alignment(False, visible, f"fewer than {_FEWEST} references do not tell whether parts are aligned")
+    if middle <= 0:
+        return Alignment(
+            False, visible, "held-out references hardly ever differ from what the others show in any place"
+        )
+    alike = most <= _ALIKE * middle
+    return Alignment(
+        alike,
+        visible,
+        f"held-out references differ from the others by up to {middle:.2%} of white, nine of ten by up to {most:.2%}, "
+        f"which is {'not more' if alike else 'more'} than {_ALIKE:g} times as much",
+    )
