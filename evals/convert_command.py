@@ -8,7 +8,12 @@ import typer
 
 def convert(
     layout: Annotated[
-        str, typer.Argument(metavar="FORMAT", help="mvtec, loco, visa, mvtec3d, folders (by modality) or mmad.")
+        str,
+        typer.Argument(
+            metavar="FORMAT",
+            help="mvtec, loco, visa, mvtec3d (by picture and scan; mvtec3d_rgb or mvtec3d_xyz by one of them), "
+            "folders (by modality) or mmad.",
+        ),
     ],
     source: Annotated[Path, typer.Argument(metavar="SOURCE", help="Folder of the set as it was published.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of the suite that is made.")],

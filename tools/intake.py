@@ -7,6 +7,8 @@ from typing import Any, NamedTuple, get_args
 
 from knowledge import AssetError, Modality, Product
 from tools.assets import Asset, Limits, Window, clean_name, decode_image, is_picture, read_file
+from tools.decoding.height_maps import kind_of
+from tools.decoding.organised_scans import is_scan
 from tools.modalities import NATIVE_MODALITIES, kit_of
 
 ALL_MODALITIES: tuple[Modality, ...] = get_args(Modality)
@@ -71,23 +73,26 @@ def as_file(path: Path, scratch: Path, limits: Limits | None = None) -> Path:
 
 def modality_of(content: bytes, name: str, allowed: Sequence[Modality]) -> Modality:
     """What a file is, among what is `allowed`; a 16-bit gray picture is a height map where that is allowed."""
-    if tuple(allowed) == ("image",) and is_picture(content):
+    picture = is_picture(content) and not is_scan(content)
+    if tuple(allowed) == ("image",) and picture:
         return "image"
-    if "depth" in allowed and "image" not in allowed and is_picture(content):
+    if "depth" in allowed and "image" not in allowed and picture:
         return "depth"  # its reader says what it lacks
+    if tuple(allowed) == ("point_cloud",) and kind_of(content) == "TIFF":
+        return "point_cloud"  # likewise
     could_be = [modality for modality in NATIVE_MODALITIES if kit_of(modality).fits(content, name)]
-    if len(allowed) == 1 and not is_picture(content) and (not could_be or content.startswith(_NPY)):
+    if len(allowed) == 1 and not picture and (not could_be or content.startswith(_NPY)):
         return allowed[0]  # its reader says why it is none
     wanted = [modality for modality in could_be if modality in allowed]
     if len(wanted) > 1 and content.startswith(_NPY):
         raise AssetError(
             f"{clean_name(name)}: an array could be {' or '.join(wanted)}; say in product.yaml which `modality` it is"
         )
-    if wanted and not (is_picture(content) and wanted[0] != "depth" and "image" in allowed):
+    if wanted and not (picture and wanted[0] != "depth" and "image" in allowed):
         return wanted[0]
-    if "image" in allowed and (is_picture(content) or not could_be):
+    if "image" in allowed and (picture or not could_be):
         return "image"
-    is_a = "image" if is_picture(content) else could_be[0] if could_be else None
+    is_a = "image" if picture else could_be[0] if could_be else None
     said = ", ".join(allowed)
     if is_a is None:
         raise AssetError(f"{clean_name(name)}: is of no known kind; expected one of: {said}")

@@ -50,7 +50,8 @@ def kit_of(modality: Modality) -> Kit:
 
 
 def _depth() -> Kit:
-    from tools.geometry.height_localizer import HeightLocalizer, fit_height_map
+    from tools.geometry.height_fitting import fit_height_map
+    from tools.geometry.height_localizer import HeightLocalizer
     from tools.geometry.height_map import looks_like_height_map, measure_part, read_height_map
     from tools.rendering.depth import render_closer, render_depth, style_of
 
@@ -90,10 +91,12 @@ def _depth() -> Kit:
 def _point_cloud() -> Kit:
     from tools.geometry.point_cloud import looks_like_point_cloud, measure_part, read_point_cloud
     from tools.geometry.point_cloud_localizer import PointCloudLocalizer, fit_point_clouds
+    from tools.geometry.supporting_plane import without_plane
     from tools.rendering.point_cloud import render_closer, render_point_cloud
 
     def read(content: bytes, name: str, product: Product, limits: Limits) -> Any:
-        return read_point_cloud(content, name, unit=product.unit)
+        cloud = read_point_cloud(content, name, unit=product.unit, limits=limits)
+        return without_plane(cloud, name) if product.on_plane else cloud
 
     def render(native: Any, localizer: Any) -> tuple[Rendering, ...]:
         return render_point_cloud(

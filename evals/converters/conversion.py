@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -20,13 +21,15 @@ from evals.converters.questions import with_questions
 from evals.converters.visa import read_visa
 from knowledge import Product, RequestError, StoreError, require_writable, write_atomically
 
-Format = Literal["mvtec", "loco", "visa", "mvtec3d", "folders", "mmad"]
+Format = Literal["mvtec", "loco", "visa", "mvtec3d", "mvtec3d_rgb", "mvtec3d_xyz", "folders", "mmad"]
 
 _READERS: dict[str, Callable[[Path, int, Notes], Layout]] = {
     "mvtec": read_mvtec,
     "loco": read_loco,
     "visa": read_visa,
     "mvtec3d": read_mvtec_3d,
+    "mvtec3d_rgb": partial(read_mvtec_3d, wanted=("rgb",)),
+    "mvtec3d_xyz": partial(read_mvtec_3d, wanted=("xyz",)),
     "folders": read_modality_sets,
     "mmad": read_mmad,
 }

@@ -11,7 +11,7 @@ from evals.cases import Place
 from evals.converters.layout import Notes
 from evals.datasets import LabelledImage
 from knowledge import AssetError, RequestError
-from tools import read_point_cloud
+from tools import read_point_cloud, without_plane
 
 _ORIENTATION = 0x0112
 NO_MASK = "a defective part without a mask, whose place is unknown"
@@ -66,6 +66,24 @@ def boxed_places(boxes: tuple[tuple[float, float, float, float], ...], picture: 
     return tuple(places)
 
 
+def scanned_place(mask: Path, scan: Path, notes: Notes) -> Place | None:
+    """The middle of the points of an organised scan that a mask on its pixels marks, and the diagonal of the part.
+
+    A mask may mark the plane that the part lies on, where a piece of it is missing; the diagonal is without the plane.
+    """
+    try:
+        covered = LabelledImage(scan, anomalous=True, mask=mask).truth(0, 0)
+        cloud = read_point_cloud(scan.read_bytes(), scan.name)
+        part = without_plane(cloud, scan.name)
+    except (RequestError, AssetError, OSError) as error:
+        notes.add(f"a mask or a scan that cannot be read ({type(error).__name__}), so that its place is unknown", scan)
+        return None
+    if covered is None or cloud.grid != covered.shape:
+        notes.add("a mask of another size than its scan, so that its place is unknown", mask)
+        return None
+    return _middle(cloud.points[covered.ravel()[cloud.kept]], part.diagonal, mask, notes)
+
+
 def labelled_place(labels: Path, scan: Path, notes: Notes) -> Place | None:
     """The middle of the points of a scan that are labelled, and the part's diagonal."""
     try:
@@ -77,9 +95,12 @@ def labelled_place(labels: Path, scan: Path, notes: Notes) -> Place | None:
     if marked.shape != (cloud.in_file,):
         notes.add("labels of another number than the scan's points, so that their place is unknown", labels)
         return None
-    inside = cloud.points[marked[cloud.kept] > 0]
+    return _middle(cloud.points[marked[cloud.kept] > 0], cloud.diagonal, labels, notes)
+
+
+def _middle(inside: NDArray[np.float64], diagonal: float, labels: Path, notes: Notes) -> Place | None:
     if not len(inside):
         notes.add("labels that mark no point, so that the place is unknown", labels)
         return None
     x, y, z = (float(each) for each in inside.mean(axis=0))
-    return Place(centroid=(x, y, z), extent=cloud.diagonal)
+    return Place(centroid=(x, y, z), extent=diagonal)

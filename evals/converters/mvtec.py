@@ -1,8 +1,10 @@
 """MVTec AD, MVTec LOCO AD, MVTec 3D-AD, and sets that are laid out like them."""
 
 import json
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -24,9 +26,9 @@ from evals.converters.layout import (
     slug,
     type_of,
 )
-from evals.converters.masks import NO_MASK, boxed_places, masked_place
+from evals.converters.masks import NO_MASK, boxed_places, masked_place, scanned_place
 from evals.datasets import LabelledImage, LabelledSet, read_sets
-from knowledge import RequestError
+from knowledge import Modality, RequestError
 
 _LOGICAL = {"logical_anomalies": "logical", "structural_anomalies": "structural"}
 _PICTURES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
@@ -161,51 +163,77 @@ def _values(mask: Path) -> set[int]:
 
 # -- 3D --------------------------------------------------------------------------------------------------------------
 
+_Kind = Literal["rgb", "xyz"]
+"""Folders of MVTec 3D-AD: pictures, and scans on the same grid of pixels."""
 
-def read_mvtec_3d(source: Path, seed: int, notes: Notes) -> Layout:
-    """A set of MVTec 3D-AD, or a folder of such sets: the pictures, since their scans are of a kind that is not read."""
+_MODALITIES: dict[_Kind, Modality] = {"rgb": "image", "xyz": "point_cloud"}
+_SUFFIXES: dict[_Kind, frozenset[str]] = {"rgb": _PICTURES, "xyz": frozenset({".tif", ".tiff"})}
+_WHAT_3D = "SET/train/good, SET/test/KIND and in them rgb, xyz and gt, as in MVTec 3D-AD"
+
+
+def read_mvtec_3d(source: Path, seed: int, notes: Notes, wanted: tuple[_Kind, ...] = ("rgb", "xyz")) -> Layout:
+    """A set of MVTec 3D-AD, or a folder of such sets; a part is inspected by what is wanted and was published of it."""
     del seed
-    what = "SET/train/good/rgb and SET/test/KIND/rgb, xyz and gt, as in MVTec 3D-AD"
-    folder_given(source, what)
-    homes = [home for home in (source, *sorted(source.iterdir())) if (home / "train" / GOOD / "rgb").is_dir()]
-    parts = tuple(part for home in homes for part in _parts_3d(source, home))
+    folder_given(source, _WHAT_3D)
+    sets = [
+        (home, kinds)
+        for home in (source, *sorted(source.iterdir()))
+        if (kinds := tuple(kind for kind in wanted if (home / "train" / GOOD / kind).is_dir()))
+    ]
+    parts = tuple(part for home, kinds in sets for part in _parts_3d(source, home, kinds, notes))
     if not parts:
-        raise RequestError(f"{source}: holds no set of MVTec 3D-AD; expected {what}")
-    if any(source.glob("**/xyz/*.tiff")):
-        notes.add(
-            "scans (xyz/*.tiff, three channels of coordinates) are not read; parts are inspected by picture", source
-        )
-    kinds = kinds_of(parts)
-    products = tuple(
-        Known(
-            product_of(home.name, "image", kinds.get(slug(home.name), ())),
-            good=(home / "train" / GOOD / "rgb",),
-            held_out=tuple(path for path in (home / "validation" / GOOD / "rgb",) if path.is_dir()),
-        )
-        for home in homes
-    )
+        raise RequestError(f"{source}: holds no set of MVTec 3D-AD; expected {_WHAT_3D}")
+    types = kinds_of(parts)
+    products = tuple(_known_3d(home, kinds, types.get(slug(home.name), ())) for home, kinds in sets)
     return Layout("mvtec_3d_ad", products, parts)
 
 
-def _parts_3d(source: Path, home: Path) -> list[Part]:
-    return [
-        Part(
-            product=slug(home.name),
-            name=f"{kind.name}/{path.stem}",
-            assets=(listed_inside(source, path),),
-            anomalous=kind.name != GOOD,
-            kind=kind.name,
-            truth=nothing_more if kind.name == GOOD else partial(_truth_3d, source, path),
-            tags=(home.name, kind.name),
-        )
-        for kind in sorted((home / "test").glob("*/"))
-        for path in sorted((kind / "rgb").glob("*"))
-        if path.suffix.lower() in _PICTURES and path.is_file()
-    ]
+def _known_3d(home: Path, kinds: tuple[_Kind, ...], types: Sequence[str | None]) -> Known:
+    product = product_of(home.name, _MODALITIES[kinds[0]], types)
+    own = {"modality": tuple(_MODALITIES[kind] for kind in kinds), "on_plane": "xyz" in kinds}
+    return Known(
+        product.model_copy(update=own),
+        good=tuple(home / "train" / GOOD / kind for kind in kinds),
+        held_out=tuple(path for kind in kinds if (path := home / "validation" / GOOD / kind).is_dir()),
+    )
 
 
-def _truth_3d(source: Path, picture: Path, notes: Notes) -> Truth:
-    kind = picture.parents[1]
-    mask = kind / "gt" / f"{picture.stem}.png"
-    image = LabelledImage(picture, True, listed_inside(source, mask) if mask.is_file() else None)
-    return _truth(image, type_of(kind.name), notes)
+def _parts_3d(source: Path, home: Path, kinds: tuple[_Kind, ...], notes: Notes) -> Iterator[Part]:
+    for folder in sorted((home / "test").glob("*/")):
+        files = {kind: _by_stem(source, folder / kind, kind) for kind in kinds}
+        for stem in sorted(set().union(*files.values())):
+            assets = {kind: found[stem] for kind, found in files.items() if stem in found}
+            for kind in sorted(set(kinds) - set(assets)):
+                notes.add(f"a part without its file in {kind}, by which it is inspected too", folder / stem)
+            yield Part(
+                product=slug(home.name),
+                name=f"{folder.name}/{stem}",
+                assets=tuple(assets.values()),
+                anomalous=folder.name != GOOD,
+                kind=folder.name,
+                truth=nothing_more if folder.name == GOOD else partial(_truth_3d, source, folder, stem, assets),
+                tags=(home.name, folder.name),
+            )
+
+
+def _by_stem(source: Path, folder: Path, kind: _Kind) -> dict[str, Path]:
+    """The first of each name, in their order."""
+    found: dict[str, Path] = {}
+    for path in sorted(folder.glob("*")):
+        if path.suffix.lower() in _SUFFIXES[kind] and path.is_file():
+            found.setdefault(path.stem, listed_inside(source, path))
+    return found
+
+
+def _truth_3d(source: Path, folder: Path, stem: str, assets: Mapping[_Kind, Path], notes: Notes) -> Truth:
+    """One mask for all assets, which are on one grid of pixels."""
+    mask, defect_type = folder / "gt" / f"{stem}.png", type_of(folder.name)
+    if not mask.is_file():
+        notes.add(NO_MASK, folder / stem)
+        return Truth((), defect_type)
+    places = []
+    for number, (kind, path) in enumerate(assets.items(), start=1):
+        place = (masked_place if kind == "rgb" else scanned_place)(listed_inside(source, mask), path, notes)
+        if place is not None:
+            places.append(place.model_copy(update={"asset": f"a{number}"}))
+    return Truth(tuple(places), defect_type)

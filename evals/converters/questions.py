@@ -111,8 +111,8 @@ def _types(cases: Iterable[Case]) -> set[str]:
 
 
 def _localization(about: _About) -> _Draft | None:
-    """By the middle of what is marked; not asked of defects in several places of the nine."""
-    sides = {_side(place, about) for place in about.case.expected.places}
+    """By the middle of what is marked in pictures; not asked of defects in several places of the nine."""
+    sides = {_side(place, about) for place in about.case.expected.places if place.centroid is None}
     if len(sides) != 1:
         return None
     right = sides.pop()

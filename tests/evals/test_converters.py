@@ -1,8 +1,9 @@
 """Published layouts as suites: stand-ins with small pictures, pieces of real sets where they are there, hostile folders."""
 
-import io
 import json
 import os
+import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,7 @@ from typer.testing import CliRunner
 from evals.cases import Case, Place, Suite, read_suite
 from evals.converters import FORMATS, Conversion, convert_layout, with_questions
 from evals.converters.layout import Notes, slug, type_of
-from knowledge import AssetError, DefectType, NormalityRule, Product, RequestError, read_product
-from tools import read_height_map
+from knowledge import DefectType, NormalityRule, Product, RequestError, read_product
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 SIZE = (24, 32)
@@ -111,13 +111,24 @@ def visa(tmp_path: Path) -> Path:
 @pytest.fixture
 def mvtec3d(tmp_path: Path) -> Path:
     home = tmp_path / "mvtec3d" / "bagel"
-    for folder in ("train/good", "validation/good", "test/good", "test/crack"):
+    for folder in ("train/good", "validation/good", "test/good", "test/crack", "test/combined"):
         picture(home / folder / "rgb/000.png")
-        (home / folder / "xyz").mkdir()
-        (home / folder / "xyz/000.tiff").write_bytes(b"II*\x00")
+        scan(home / folder / "xyz/000.tiff")
     mask(home / "test/good/gt/000.png", 0)
-    mask(home / "test/crack/gt/000.png")
+    for kind in ("crack", "combined"):
+        mask(home / "test" / kind / "gt/000.png")
     return home.parent
+
+
+def scan(path: Path, size: tuple[int, int] = SIZE) -> Path:
+    """A block on a slope before a camera, coordinates by pixel; the first row and the pixel x = 2, y = 3 saw nothing."""
+    rows, columns = np.mgrid[: size[0], : size[1]]
+    block = (rows >= 3) & (rows < 16) & (columns >= 2) & (columns < 20)
+    points = np.stack([columns, rows, 500 + rows / 2 - 6 * block], axis=-1).astype(np.float32)
+    points[0] = points[3, 2] = 0
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tifffile.imwrite(path, points, photometric="rgb")
+    return path
 
 
 ASKED = {
@@ -256,25 +267,90 @@ def test_visa_by_its_table(visa: Path, tmp_path: Path) -> None:
     assert made.notes == ()
 
 
-def test_mvtec_3d_is_taken_by_its_pictures_and_says_so(mvtec3d: Path, tmp_path: Path) -> None:
+MARKED = [(x, y) for y in (3, 4) for x in (2, 3, 4, 5) if (x, y) != (2, 3)]
+"""Pixels of the mask at which the scan has a point."""
+MIDDLE = (*np.mean(MARKED, axis=0), 494 + np.mean(MARKED, axis=0)[1] / 2)
+
+
+def test_mvtec_3d_is_inspected_by_picture_and_scan(mvtec3d: Path, tmp_path: Path) -> None:
     made = convert_layout("mvtec3d", mvtec3d, tmp_path / "out")
     cases = checked(made, tmp_path / "out")
-    assert sorted(cases) == ["bagel/crack/000", "bagel/good/000"]
+    assert sorted(cases) == ["bagel/combined/000", "bagel/crack/000", "bagel/good/000"]
     crack = cases["bagel/crack/000"]
-    assert crack.assets == (str(mvtec3d / "bagel/test/crack/rgb/000.png"),)
-    assert crack.expected.defect_type == "crack"
-    assert crack.expected.places[0].box == (2, 3, 6, 5)
-    assert cases["bagel/good/000"].expected.places == ()
-    assert made.suite.products[0].good == (str(mvtec3d / "bagel/train/good/rgb"),)
-    assert "scans" in " ".join(made.notes)
+    home = mvtec3d / "bagel"
+    assert crack.assets == (str(home / "test/crack/rgb/000.png"), str(home / "test/crack/xyz/000.tiff"))
+    assert (crack.expected.verdict, crack.expected.defect_type) == ("anomalous", "crack")
+    seen, scanned = crack.expected.places
+    assert (seen.asset, seen.box, seen.mask) == ("a1", (2, 3, 6, 5), str(home / "test/crack/gt/000.png"))
+    assert (scanned.asset, scanned.box, scanned.mask) == ("a2", None, None)
+    assert scanned.centroid == pytest.approx(MIDDLE)
+    assert scanned.extent == pytest.approx(np.linalg.norm([17, 12, 6]))
+    assert cases["bagel/combined/000"].expected.defect_type is None
+    assert (cases["bagel/good/000"].expected.verdict, cases["bagel/good/000"].expected.places) == ("normal", ())
+    (bagel,) = made.suite.products
+    assert bagel.good == (str(home / "train/good/rgb"), str(home / "train/good/xyz"))
+    assert bagel.held_out == (str(home / "validation/good/rgb"), str(home / "validation/good/xyz"))
+    product = read_product(tmp_path / "out" / str(bagel.spec))
+    assert product.modality == ("image", "point_cloud")
+    assert product.on_plane
+    assert [each.name for each in product.defect_types] == ["crack"]
+    assert made.notes == ()
 
 
-def test_scans_of_mvtec_3d_are_still_not_read() -> None:
-    """The day that they are, they belong into the cases."""
-    file = io.BytesIO()
-    tifffile.imwrite(file, np.ones((32, 32, 3), np.float32), photometric="rgb")
-    with pytest.raises(AssetError, match="one channel"):
-        read_height_map(file.getvalue(), "000.tiff")
+@pytest.mark.parametrize(
+    ("layout", "modality", "file"),
+    [("mvtec3d_rgb", "image", "rgb/000.png"), ("mvtec3d_xyz", "point_cloud", "xyz/000.tiff")],
+)
+def test_mvtec_3d_by_one_of_them_alone(mvtec3d: Path, tmp_path: Path, layout: str, modality: str, file: str) -> None:
+    made = convert_layout(layout, mvtec3d, tmp_path / "out", copy=True)
+    crack = checked(made, tmp_path / "out")["bagel/crack/000"]
+    assert [name.endswith(f"test/crack/{file}") for name in crack.assets] == [True]
+    (place,) = crack.expected.places
+    assert place.asset == "a1"
+    assert (place.box is None, place.centroid is None) == (modality == "point_cloud", modality == "image")
+    (bagel,) = made.suite.products
+    assert [Path(folder).name for folder in (*bagel.good, *bagel.held_out)] == [file[:3]] * 2
+    product = read_product(tmp_path / "out" / str(bagel.spec))
+    assert (product.modality, product.on_plane) == ((modality,), modality == "point_cloud")
+
+
+def test_mvtec_3d_that_was_published_or_kept_without_its_scans(mvtec3d: Path, tmp_path: Path) -> None:
+    for folder in (mvtec3d / "bagel").glob("*/*/xyz"):
+        shutil.rmtree(folder)
+    made = convert_layout("mvtec3d", mvtec3d, tmp_path / "out")
+    assert {len(case.assets) for case in checked(made, tmp_path / "out").values()} == {1}
+    assert read_product(tmp_path / "out" / str(made.suite.products[0].spec)).modality == ("image",)
+    with pytest.raises(RequestError, match="holds no set of MVTec 3D-AD"):
+        convert_layout("mvtec3d_xyz", mvtec3d, tmp_path / "other")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "note", "assets"),
+    [
+        (lambda home: (home / "xyz/000.tiff").unlink(), "without its file in xyz", ["a1"]),
+        (lambda home: scan(home / "xyz/000.tiff", (30, 40)), "another size than its scan", ["a1"]),
+        (lambda home: (home / "xyz/000.tiff").write_bytes(b"II*\x00"), r"cannot be read \(AssetError\)", ["a1"]),
+        (lambda home: mask(home / "gt/000.png", box=(0, 0, 9, 1)), "mark no point", ["a1"]),
+        (lambda home: (home / "gt/000.png").unlink(), "without a mask", []),
+    ],
+)
+def test_a_part_of_mvtec_3d_of_which_something_is_missing_says_so(
+    mvtec3d: Path, tmp_path: Path, spoil: Callable[[Path], Any], note: str, assets: list[str]
+) -> None:
+    spoil(mvtec3d / "bagel/test/crack")
+    made = convert_layout("mvtec3d", mvtec3d, tmp_path / "out")
+    places = by_id(made)["bagel/crack/000"].expected.places
+    assert [place.asset for place in places] == assets
+    (said,) = made.notes
+    assert re.search(note, said)
+    assert "crack" in said
+
+
+def test_questions_on_mvtec_3d_ask_where_the_picture_shows_it(mvtec3d: Path, tmp_path: Path) -> None:
+    cases = by_id(convert_layout("mvtec3d", mvtec3d, tmp_path / "out", questions=True))
+    asked = {question.kind: question for question in cases["bagel/crack/000"].questions}
+    place = asked["defect_localization"]
+    assert place.options[place.answer or 0] == "Top left."
 
 
 def test_mmad(mmad: Path, tmp_path: Path) -> None:
@@ -541,18 +617,25 @@ def test_links_out_of_the_folder_are_refused(mvtec: Path, tmp_path: Path, where:
         convert_layout("mvtec", mvtec, tmp_path / "out")
 
 
-@pytest.mark.parametrize("layout", ["loco", "visa", "mvtec3d", "mmad"])
-def test_links_out_of_other_layouts_are_refused(layout: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize(
+    ("layout", "name"),
+    [
+        ("loco", "breakfast_box/test/good/000.png"),
+        ("visa", "candle/Data/Images/Anomaly/000.JPG"),
+        ("mvtec3d", "bagel/test/crack/rgb/000.png"),
+        ("mvtec3d", "bagel/test/crack/xyz/000.tiff"),
+        ("mvtec3d", "bagel/test/crack/gt/000.png"),
+        ("mvtec3d", "bagel/train/good/xyz/000.tiff"),
+        ("mmad", "DS-MVTec/bottle/image/good/000.png"),
+    ],
+)
+def test_links_out_of_other_layouts_are_refused(
+    layout: str, name: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     source = request.getfixturevalue(layout)
-    tested = {
-        "loco": "breakfast_box/test/good/000.png",
-        "visa": "candle/Data/Images/Anomaly/000.JPG",
-        "mvtec3d": "bagel/test/crack/rgb/000.png",
-        "mmad": "DS-MVTec/bottle/image/good/000.png",
-    }
     outside = picture(tmp_path / "outside.png")
-    (source / tested[layout]).unlink()
-    (source / tested[layout]).symlink_to(outside)
+    (source / name).unlink()
+    (source / name).symlink_to(outside)
     with pytest.raises(RequestError, match="by a link"):
         convert_layout(layout, source, tmp_path / "out")
 

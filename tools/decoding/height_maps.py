@@ -25,6 +25,11 @@ _FLAT_COLOURS = (0, 1)
 MIN_VALID = 256
 """Pixels with data, fewer of which show nothing that could be inspected."""
 
+_COORDINATES = (
+    "has three floating-point channels, as a scan with the coordinates of each pixel; a height map has one channel, "
+    "inspect it as a point_cloud"
+)
+
 _FARTHEST = 1e5
 """Heights that lie this many times farther from zero than from each other lose their detail in 32 bits."""
 
@@ -89,6 +94,8 @@ def _read_tiff(content: bytes, max_pixels: int, min_side: int, notes: list[str])
 
     with tifffile.TiffFile(io.BytesIO(content)) as file:
         page: Any = file.pages.first
+        if page.samplesperpixel == 3 and np.dtype(page.dtype).kind == "f":
+            raise AssetError(_COORDINATES)
         if page.samplesperpixel != 1 or page.imagedepth != 1 or not is_height_dtype(np.dtype(page.dtype)):
             raise AssetError(
                 "is an 8-bit or colour picture or a stack; a height map has one channel of 16 or more bits"
@@ -119,6 +126,8 @@ def _marked_gaps(array: NDArray[Any], mark: Any, notes: list[str]) -> NDArray[An
 
 def _read_npy(content: bytes, max_pixels: int, min_side: int, notes: list[str]) -> NDArray[Any]:
     shape, fortran, dtype, begin = npy_header(content)
+    if len(shape) == 3 and shape[2] == 3 and dtype.kind == "f":
+        raise AssetError(_COORDINATES)
     if len(shape) != 2 or not is_height_dtype(dtype):
         raise AssetError(
             f"holds an array of shape {shape} of {dtype}; expected two dimensions, floats or integers of 16 bits or more"

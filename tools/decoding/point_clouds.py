@@ -1,4 +1,4 @@
-"""Files of points and meshes -> coordinates: PLY, PCD, OBJ, STL, XYZ text, npy.
+"""Files of points and meshes -> coordinates: PLY, PCD, OBJ, STL, XYZ text, npy, organised scans.
 
 What a header claims is held against the length of the file before anything of that size is made.
 """
@@ -13,12 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from knowledge import AssetError
+from tools.decoding.height_maps import kind_of
 from tools.decoding.npy import npy_header
+from tools.decoding.organised_scans import is_scan, read_scan
 from tools.decoding.worker import Decoded
 
 Floats = NDArray[np.float64]
 
 MAX_POINTS = 300_000
+MAX_PIXELS = 50_000_000
 MESH_SAMPLES = 30_000
 """Points that a mesh is sampled to: the same for every mesh, so that densities compare."""
 
@@ -48,8 +51,10 @@ class Raw(NamedTuple):
 
 
 def point_cloud_format(content: bytes, name: str) -> str | None:
-    """`ply pcd obj stl npy xyz`, or None; by content, and by name only where a text of numbers may be anything."""
+    """`scan ply pcd obj stl npy xyz`, or None; by content, and by name only where a text of numbers may be anything."""
     head = content[:4096]
+    if is_scan(content):
+        return "scan"
     if head.startswith((b"ply\n", b"ply\r")):
         return "ply"
     if head.startswith(b"# .PCD") or re.match(rb"VERSION\s+\.?\d", head):
@@ -61,17 +66,29 @@ def point_cloud_format(content: bytes, name: str) -> str | None:
     return _text_format(head, name)
 
 
-def decode_point_cloud(content: bytes, name: str = "", limit: int = MAX_POINTS, samples: int = MESH_SAMPLES) -> Decoded:
+def decode_point_cloud(
+    content: bytes,
+    name: str = "",
+    limit: int = MAX_POINTS,
+    samples: int = MESH_SAMPLES,
+    max_pixels: int = MAX_PIXELS,
+) -> Decoded:
     """Points of a file in its own frame and order, at most `limit` of them, thinned evenly.
 
     Arrays: `points` (N, 3) float64, finite; `kept` (N,) int64, their indices in the file; with colours `colours` (N, 3)
     uint8; for a mesh, whose surface is sampled, `kept` counts samples and `face` and `vertex` (N,) int64 name the
-    triangle of each and its nearest corner. About: `format`, `in_file`, `dropped`, `triangles`.
+    triangle of each and its nearest corner. Of an organised scan `kept` counts pixels, row by row. About: `format`,
+    `in_file`, `dropped`, `triangles`; of an organised scan `grid` (H, W) and `pages`.
     Raises `AssetError` where there is nothing that could be a surface.
     """
     kind = point_cloud_format(content, name)
     if kind is None:
-        raise AssetError("is not a point cloud or mesh that is read here; give PLY, PCD, OBJ, STL, XYZ text or npy")
+        raise AssetError(
+            "is not a point cloud or mesh that is read here; "
+            "give PLY, PCD, OBJ, STL, XYZ text, npy or a TIFF of three floating-point channels"
+        )
+    if kind == "scan":
+        return _decode_scan(content, limit, max_pixels)
     raw = _READERS[kind](content)
     in_file = len(raw.points)
     arrays, dropped = _finite(raw) if raw.triangles is None else _sampled(raw.points, raw.triangles, samples)
@@ -81,6 +98,15 @@ def decode_point_cloud(content: bytes, name: str = "", limit: int = MAX_POINTS, 
         arrays = {key: array[chosen] for key, array in arrays.items()}
     triangles = 0 if raw.triangles is None else len(raw.triangles)
     return Decoded(arrays, {"format": kind, "in_file": in_file, "dropped": dropped, "triangles": triangles})
+
+
+def _decode_scan(content: bytes, limit: int, max_pixels: int) -> Decoded:
+    found = read_scan(content, limit=limit, max_pixels=max_pixels)
+    _check_surface(found.points, found.grid[0] * found.grid[1])
+    about = {"format": str(kind_of(content)).lower(), "in_file": found.seen, "dropped": 0, "triangles": 0}
+    return Decoded(
+        {"points": found.points, "kept": found.pixels}, {**about, "grid": list(found.grid), "pages": found.pages}
+    )
 
 
 def _finite(raw: Raw) -> tuple[dict[str, NDArray[Any]], int]:

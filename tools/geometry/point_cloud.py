@@ -1,6 +1,7 @@
 """A point cloud: points of a part's surface in the frame and unit of its file."""
 
 import weakref
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import ConvexHull, QhullError, cKDTree
 
+from tools.assets import Limits
 from tools.decoding.point_clouds import MAX_POINTS, decode_point_cloud, point_cloud_format
 from tools.decoding.worker import decode_in_worker
 from tools.measuring import Measurement
@@ -26,7 +28,7 @@ class PointCloud:
     points: Points
     """(N, 3) float64, finite, in the frame and unit of the file."""
     kept: NDArray[np.int64]
-    """(N,) index of each point in the file, ascending; of each sample for a mesh."""
+    """(N,) index of each point in the file, ascending; of each sample for a mesh, of each pixel for an organised scan."""
     unit: str | None = None
     """Of length: `mm`; None where nobody said."""
     notes: tuple[str, ...] = ()
@@ -40,6 +42,8 @@ class PointCloud:
     """(N,) triangle of a mesh that each sample lies on."""
     vertex: NDArray[np.int64] | None = None
     """(N,) the corner of that triangle that is nearest."""
+    grid: tuple[int, int] | None = None
+    """H, W of an organised scan, whose pixels are counted row by row."""
 
     @property
     def unit_name(self) -> str:
@@ -62,6 +66,7 @@ class PointCloud:
             "unit": self.unit_name,
             "box": [[float(each) for each in low], [float(each) for each in high]],
             "diagonal": self.diagonal,
+            **({} if self.grid is None else {"grid": list(self.grid)}),
         }
 
 
@@ -73,17 +78,21 @@ def looks_like_point_cloud(content: bytes, name: str) -> bool:
     return point_cloud_format(content, name) is not None
 
 
-def read_point_cloud(content: bytes, name: str, *, unit: str | None = None) -> PointCloud:
-    """Decode PLY, PCD, OBJ, STL, XYZ text or npy (N, 3..6) in the bounded process.
+def read_point_cloud(content: bytes, name: str, *, unit: str | None = None, limits: Limits | None = None) -> PointCloud:
+    """Decode PLY, PCD, OBJ, STL, XYZ text, npy (N, 3..6) or an organised scan in the bounded process.
+
+    An organised scan, a TIFF or npy (H, W, 3) of floats, has the coordinates seen at each pixel, or three zeros.
 
     Args:
         content: of the file.
         name: shown in errors.
         unit: of its coordinates, which no such file says itself.
+        limits: pixels of an organised scan.
 
     Raises `AssetError` where it cannot be read or is no surface.
     """
-    decoded = decode_in_worker(decode_point_cloud, content, name, name=name, limit=MAX_POINTS)
+    pixels = (limits or Limits()).max_pixels
+    decoded = decode_in_worker(decode_point_cloud, content, name, name=name, limit=MAX_POINTS, max_pixels=pixels)
     arrays, about = decoded.arrays, decoded.about
     return PointCloud(
         points=np.asarray(arrays["points"], np.float64),
@@ -95,11 +104,12 @@ def read_point_cloud(content: bytes, name: str, *, unit: str | None = None) -> P
         colours=arrays.get("colours"),
         face=arrays.get("face"),
         vertex=arrays.get("vertex"),
+        grid=(int(about["grid"][0]), int(about["grid"][1])) if "grid" in about else None,
     )
 
 
 def _notes(about: Any, points: int, unit: str | None) -> tuple[str, ...]:
-    notes = []
+    notes = list(_scan_notes(about)) if "grid" in about else []
     if about["triangles"]:
         notes.append(f"a mesh of {about['triangles']} triangles, looked at as {points} points sampled on its surface")
         if about["dropped"]:
@@ -114,6 +124,14 @@ def _notes(about: Any, points: int, unit: str | None) -> tuple[str, ...]:
     if unit is None:
         notes.append("nobody said the unit of its coordinates, so lengths are in file units")
     return tuple(notes)
+
+
+def _scan_notes(about: Any) -> Iterator[str]:
+    height, width = about["grid"]
+    if about["pages"] > 1:
+        yield f"first of {about['pages']} pages of the TIFF"
+    blind = height * width - about["in_file"]
+    yield f"an organised scan of {width} x {height} pixels, {blind} of which have no point ({blind / (height * width):.1%})"
 
 
 def measure_part(cloud: PointCloud) -> tuple[Measurement, ...]:
