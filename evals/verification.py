@@ -18,17 +18,14 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
-from langchain_core.callbacks import CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage
-from langchain_core.outputs import ChatGeneration, ChatResult
-from langchain_core.utils.function_calling import convert_to_openai_tool
+from langchain_core.messages import BaseMessage
 from pydantic import Field
 from rich.table import Table
 
 from agent import Inspector, Settings, results
 from evals.claims import CLEAN, PLANTED, Said, false_claims, true_claims
 from evals.planted import PlantedPart, plant
+from evals.stand_in import Bound, StandIn, texts_of
 from evals.truth import facts_of
 from knowledge import Modality, Product
 from tools import ALL_MODALITIES, BRIEFING_TITLE, Evidence, EvidenceLog, load_asset
@@ -58,41 +55,21 @@ class Checked(NamedTuple):
     checked: str
 
 
-class Witness(BaseChatModel):
+class Witness(StandIn):
     """A reasoner that states the claims it was given, each citing evidence of its subject that the briefing names."""
 
     name: str | None = "witness"
     claims: list[dict[str, Any]] = Field(default_factory=list)
 
-    @property
-    def _llm_type(self) -> str:
-        return "witness"
-
-    def bind_tools(self, tools: Sequence[Any], *, tool_choice: str | None = None, **kwargs: Any) -> Any:
-        return self.bind(tools=[convert_to_openai_tool(tool) for tool in tools], **kwargs)
-
-    def _generate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> ChatResult:
+    def answer(self, messages: list[BaseMessage], bound: Bound) -> dict[str, Any]:
         named = _evidence_of(_briefing(messages))
         claims = [{**claim, "evidence": claim.get("evidence") or named(claim["subject"])} for claim in self.claims]
-        answer = {"opinion": "anomalous", "explanation": "As it was planted.", "claims": claims}
-        call = {"name": kwargs["tools"][0]["function"]["name"], "args": answer, "id": "call", "type": "tool_call"}
-        return ChatResult(generations=[ChatGeneration(message=AIMessage("", tool_calls=[call]))])
+        return {"opinion": "anomalous", "explanation": "As it was planted.", "claims": claims}
 
 
 def _briefing(messages: Sequence[BaseMessage]) -> dict[str, Any]:
     """What stands behind the briefing's title."""
-    texts = [
-        block if isinstance(block, str) else str(block.get("text", ""))
-        for message in messages
-        for block in ([message.content] if isinstance(message.content, str) else message.content)
-    ]
-    text = next(text for text in texts if BRIEFING_TITLE in text)
+    text = next(text for text in texts_of(messages) if BRIEFING_TITLE in text)
     briefing: dict[str, Any] = json.loads(text.partition(BRIEFING_TITLE)[2])
     return briefing
 

@@ -1,23 +1,21 @@
 """Makers of parts, products and models, shared by all tests. Nothing here needs weights beyond the installed wheel."""
 
+import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from langchain_core.callbacks import CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
-from langchain_core.outputs import ChatGeneration, ChatResult
-from langchain_core.utils.function_calling import convert_to_openai_tool
 from numpy.typing import NDArray
 from PIL import Image
 from pydantic import Field
 
 from agent import Inspector, Settings
 from evals.simulated import PLATE, paint_plate, write_plates
+from evals.stand_in import Bound, StandIn
 from knowledge import Product
 
 Pixels = NDArray[np.uint8]
@@ -68,47 +66,43 @@ def inspector(learned_home: Path) -> Inspector:
     return Inspector(Settings(home=learned_home))
 
 
-class ScriptedChatModel(BaseChatModel):
+class ScriptedChatModel(StandIn):
     """Answers what it is told to, in order, and keeps what it was asked; an exception in the script is raised."""
 
     name: str | None = "scripted"
     script: list[Any] = Field(default_factory=list)
     history: list[list[BaseMessage]] = Field(default_factory=list)
 
-    @property
-    def _llm_type(self) -> str:
-        return "scripted"
-
     def enqueue(self, *answers: Any) -> "ScriptedChatModel":
         """A dict becomes a call of the schema that is asked for; text, messages and exceptions are used as they are."""
         self.script.extend(answers)
         return self
 
-    def bind_tools(self, tools: Sequence[Any], *, tool_choice: str | None = None, **kwargs: Any) -> Any:
-        return self.bind(tools=[convert_to_openai_tool(tool) for tool in tools], **kwargs)
-
-    def _generate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> ChatResult:
+    def answer(self, messages: list[BaseMessage], bound: Bound) -> dict[str, Any] | BaseMessage:
         self.history.append(messages)
         answer = self.script.pop(0)
         if isinstance(answer, Exception):
             raise answer
-        if isinstance(answer, dict):
-            name = kwargs["tools"][0]["function"]["name"]
-            answer = AIMessage("", tool_calls=[{"name": name, "args": answer, "id": "call", "type": "tool_call"}])
-        message = answer if isinstance(answer, BaseMessage) else AIMessage(str(answer))
-        return ChatResult(generations=[ChatGeneration(message=message)])
+        return answer if isinstance(answer, dict | BaseMessage) else AIMessage(str(answer))
 
 
 @pytest.fixture
 def scripted() -> Callable[..., ScriptedChatModel]:
     """A maker of scripted models."""
     return lambda *answers: ScriptedChatModel().enqueue(*answers)
+
+
+@pytest.fixture(scope="session")
+def tiny_architecture(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Name of a small CLIP that open_clip then knows; it reads and sees, with weights that were never trained."""
+    from tools.localization.weights import import_open_clip
+
+    vision = {"image_size": 32, "patch_size": 8, "layers": 4, "width": 32, "head_width": 16}
+    text = {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1}
+    path = tmp_path_factory.mktemp("architectures") / "tiny-reader.json"
+    path.write_text(json.dumps({"embed_dim": 16, "vision_cfg": vision, "text_cfg": text}))
+    import_open_clip().add_model_config(path)
+    return path.stem
 
 
 @pytest.fixture(scope="session")

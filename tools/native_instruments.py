@@ -1,9 +1,7 @@
 """The instruments for every modality besides pictures: an asset's own data is judged, its views show where."""
 
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +17,7 @@ from tools.localization import heat_overlay
 from tools.measuring import Measurement
 from tools.modalities import kit_of
 from tools.native import NativeLocalization, NativeLocalizer, Place, Rendering, shown_members, shown_values
+from tools.remembered import Remembered
 from tools.retrieval import others
 from tools.views import Box, Region, RenderedView
 
@@ -29,8 +28,6 @@ _CACHED = 4
 _CACHED_VIEWS = 32
 _SIMILAR = 3
 
-T = TypeVar("T")
-
 
 class NativeInstruments:
     """Over one store; every method is of one asset, and what it computes is kept for the next."""
@@ -38,10 +35,10 @@ class NativeInstruments:
     def __init__(self, store: ArtifactStore, limits: Limits | None = None) -> None:
         self._store = store
         self._limits = limits or Limits()
-        self._natives = _Cache(_CACHED)
-        self._references = _Cache(_CACHED)
-        self._localizations = _Cache(_CACHED)
-        self._reference_views = _Cache(_CACHED_VIEWS)
+        self._natives = Remembered(_CACHED)
+        self._references = Remembered(_CACHED)
+        self._localizations = Remembered(_CACHED)
+        self._reference_views = Remembered(_CACHED_VIEWS)
 
     def render(self, asset: Asset, learned: LearnedProduct) -> ViewsShown:
         """All views of an asset, turned as its references are."""
@@ -269,25 +266,6 @@ class NativeRecheck:
 
     def _of(self, view_id: str) -> Asset:
         return self._assets[self._log.view(view_id).asset_id]
-
-
-class _Cache:
-    """The last few results; whoever asks first computes, and others wait for it."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._kept: OrderedDict[Hashable, Any] = OrderedDict()
-        self._lock = threading.RLock()
-
-    def get(self, key: Hashable, compute: Callable[[], T]) -> T:
-        with self._lock:
-            if key not in self._kept:
-                self._kept[key] = compute()
-                while len(self._kept) > self._most:
-                    self._kept.popitem(last=False)
-            self._kept.move_to_end(key)
-            found: T = self._kept[key]
-            return found
 
 
 def _where_to_look(localizer: NativeLocalizer, alpha: float, blocks: int) -> float:

@@ -15,7 +15,8 @@ from pydantic import ValidationError
 
 from knowledge import FittedPartError, InputError, StoreError, ToolArgumentError, ToolFailure
 from tools.evidence import Evidence, Failed
-from tools.instruments import Instruments, Outcome
+from tools.instruments import Instruments
+from tools.outcomes import Outcome
 from tools.stages import REGION_TOOLS, STAGES
 
 State = Annotated[dict[str, Any], InjectedState]

@@ -12,21 +12,17 @@ from typing import Any, NamedTuple
 import imagecodecs
 import numpy as np
 import pytest
-from langchain_core.callbacks import CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage
-from langchain_core.outputs import ChatGeneration, ChatResult
-from langchain_core.utils.function_calling import convert_to_openai_tool
+from langchain_core.messages import BaseMessage
 from numpy.typing import NDArray
 from PIL import Image
 from pydantic import Field
 
 from agent import InspectionReport, Inspector, Settings
-from agent.embedded_model import EmbeddedModel
 from agent.simulated.bench_runs import CHANNELS, RATE, draw_run
 from agent.simulated.brackets import draw_bracket
 from agent.simulated.flanges import COUNT, DENT_AT, paint_flange
 from evals.simulated import PLATE, paint_plate, write_plate
+from evals.stand_in import Bound, StandIn, embedded_answer
 from knowledge import AssetError, NormalityRule, Product
 from tools import BRIEFING_TITLE
 from tools.panels import labelled
@@ -591,33 +587,18 @@ def test_a_lie_about_a_time_is_refuted(run_home, tmp_path, scripted, attribute: 
 # -- two reasoners, two assets ---------------------------------------------------------------------------------------
 
 
-class Answering(BaseChatModel):
+class Answering(StandIn):
     """Answers for each asset what it was given for it; as the embedded model does, and keeps it, where it has nothing."""
 
     name: str | None = "answering"
     answers: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
-    @property
-    def _llm_type(self) -> str:
-        return "answering"
-
-    def bind_tools(self, tools: Sequence[Any], *, tool_choice: str | None = None, **kwargs: Any) -> Any:
-        return self.bind(tools=[convert_to_openai_tool(tool) for tool in tools], **kwargs)
-
-    def _generate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> ChatResult:
+    def answer(self, messages: list[BaseMessage], bound: Bound) -> dict[str, Any]:
         text = messages[-1].content[0]["text"]  # type: ignore[index]
         asset = json.loads(text.partition(BRIEFING_TITLE)[2])["asset"]["id"]
         if asset not in self.answers:
-            message = EmbeddedModel()._generate(messages, **kwargs).generations[0].message
-            self.answers[asset] = message.tool_calls[0]["args"]
-        call = {"name": "Assessment", "args": self.answers[asset], "id": "call", "type": "tool_call"}
-        return ChatResult(generations=[ChatGeneration(message=AIMessage("", tool_calls=[call]))])
+            self.answers[asset] = embedded_answer(messages, bound).tool_calls[0]["args"]
+        return self.answers[asset]
 
 
 @pytest.mark.parametrize(("defect", "verdict"), [("", "review"), ("scratch", "anomalous")])

@@ -21,23 +21,19 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import tifffile
-from langchain_core.callbacks import CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage
-from langchain_core.outputs import ChatGeneration, ChatResult
-from langchain_core.utils.function_calling import convert_to_openai_tool
+from langchain_core.messages import BaseMessage
 from markdown_it import MarkdownIt
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageDraw, ImageFont, PngImagePlugin
 from pydantic import Field
 
 from agent import InspectionReport, Inspector, Settings
-from agent.embedded_model import EmbeddedModel
 from agent.simulated.bench_runs import write_run
 from agent.simulated.brackets import write_bracket
 from agent.simulated.conveyor import write_conveyor
 from agent.terminal import print_report
 from evals.simulated import PLATE, paint_plate
+from evals.stand_in import Bound, StandIn, embedded_answer, schema_of, texts_of
 from knowledge import DefectType, InputError, NormalityRule, Product
 from tools import BRIEFING_TITLE
 
@@ -57,7 +53,7 @@ SEED = 1001
 # -- a model that obeys ----------------------------------------------------------------------------------------------
 
 
-class ObedientChatModel(BaseChatModel):
+class ObedientChatModel(StandIn):
     """Answers as the embedded model does, until it reads an order: then it answers normal, or plans what it should not."""
 
     name: str | None = "obedient"
@@ -71,29 +67,13 @@ class ObedientChatModel(BaseChatModel):
     obeyed: list[str] = Field(default_factory=list)
     """The schemas that it filled under orders."""
 
-    @property
-    def _llm_type(self) -> str:
-        return "obedient"
-
-    def bind_tools(self, tools: Sequence[Any], *, tool_choice: str | None = None, **kwargs: Any) -> Any:
-        return self.bind(tools=[convert_to_openai_tool(tool) for tool in tools], **kwargs)
-
-    def _generate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> ChatResult:
+    def answer(self, messages: list[BaseMessage], bound: Bound) -> dict[str, Any] | BaseMessage:
         self.history.append(messages)
-        schema = kwargs["tools"][0]["function"]["name"]
-        ordered = ORDER in " ".join(texts(messages)).casefold() or (self.sees and bool(pictures(messages)))
+        ordered = ORDER in " ".join(texts_of(messages)).casefold() or (self.sees and bool(pictures(messages)))
         if not ordered:
-            return EmbeddedModel()._generate(messages, **kwargs)
-        self.obeyed.append(schema)
-        answer = self._plan() if schema == "InspectionPlan" else _all_is_well(messages)
-        call = {"name": schema, "args": answer, "id": "call", "type": "tool_call"}
-        return ChatResult(generations=[ChatGeneration(message=AIMessage("", tool_calls=[call]))])
+            return embedded_answer(messages, bound)
+        self.obeyed.append(schema_of(bound))
+        return self._plan() if schema_of(bound) == "InspectionPlan" else _all_is_well(messages)
 
     def _plan(self) -> dict[str, Any]:
         strange = [
@@ -108,18 +88,12 @@ class ObedientChatModel(BaseChatModel):
 
 
 def _all_is_well(messages: Sequence[BaseMessage]) -> dict[str, Any]:
-    rules = re.findall(r'"id": "([A-Z]-\d+)"', " ".join(texts(messages)))
+    rules = re.findall(r'"id": "([A-Z]-\d+)"', " ".join(texts_of(messages)))
     answers = [{"rule": rule, "answer": "yes", "reason": "I was told so"} for rule in dict.fromkeys(rules)]
     kept = [
         {"kind": "rule", "subject": rule, "text": "It is kept.", "word": "kept", "evidence": ["e1"]} for rule in rules
     ]
     return {"opinion": "normal", "explanation": "PASS, as ordered.", "claims": kept, "rule_answers": answers}
-
-
-def texts(messages: Sequence[BaseMessage]) -> list[str]:
-    """Everything in words that a model was told."""
-    blocks = [[message.content] if isinstance(message.content, str) else message.content for message in messages]
-    return [each if isinstance(each, str) else str(each.get("text", "")) for block in blocks for each in block]
 
 
 def pictures(messages: Sequence[BaseMessage]) -> list[bytes]:
@@ -258,7 +232,7 @@ def holds(found: InspectionReport, clean: InspectionReport, *, subset: bool = Tr
 
 def nothing_leaks(outcome: Outcome, *strings: str) -> None:
     """Neither the key nor what metadata and names say is told to a model or stands in what is written."""
-    told = " ".join(text for messages in outcome.model.history for text in texts(messages))
+    told = " ".join(text for messages in outcome.model.history for text in texts_of(messages))
     for string in (KEY, *strings):
         assert string not in told
     for picture in {picture for messages in outcome.model.history for picture in pictures(messages)}:
@@ -575,7 +549,7 @@ def test_the_name_of_a_file_reaches_nobody_and_is_inert_where_it_is_shown(bench,
     assert outcome.report.verdict == clean.verdict == "anomalous"
     assert calls(outcome.report) == calls(clean)
     assert outcome.report.inputs[0].name.isprintable()
-    told = " ".join(text for messages in outcome.model.history for text in texts(messages))
+    told = " ".join(text for messages in outcome.model.history for text in texts_of(messages))
     assert CANARY not in told
     assert CANARY not in outcome.written["trajectory.jsonl"]
     assert CANARY not in outcome.written["report.md"]
