@@ -1,5 +1,6 @@
 from .chat.talk import Talk as Talk
 from .chat.turn import Turn as Turn
+from .costs import cost_of_calls as cost_of_calls
 from .embedded_model import EmbeddedModel as EmbeddedModel
 from .inspection import Inspector as Inspector
 from .policy import Verdict as Verdict
@@ -7,6 +8,7 @@ from .report import InspectionReport as InspectionReport
 from .report import canonical as canonical
 from .request import Budget as Budget
 from .request import InspectionRequest as InspectionRequest
+from .roles import member_of as member_of
 from .session import ChatMessage as ChatMessage
 from .session import InspectionSession as InspectionSession
 from .settings import Settings as Settings
@@ -16,3 +18,4 @@ from .solar_cells import CellType as CellType
 from .solar_cells import split_cells as split_cells
 from .terminal import progress_bars as progress_bars
 from .terminal import results as results
+from .threads import Threads as Threads

@@ -88,15 +88,18 @@ def demo(
 def enroll(
     name: Annotated[str, typer.Argument(help="Name of the product.")],
     good: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Option(
             "--good", help="Folder with pictures, scans, recordings or videos of normal parts; may be repeated."
         ),
-    ],
+    ] = None,
     held_out: Annotated[
         list[Path] | None, typer.Option(help="Folder with other normal parts, to calibrate on; may be repeated.")
     ] = None,
     spec: Annotated[Path | None, typer.Option(help="product.yaml with what experts know.")] = None,
+    zero_shot: Annotated[
+        bool, typer.Option("--zero-shot", help="Without any normal part, by a backbone that reads, such as ViT-B-16.")
+    ] = False,
     backbone: Backbone = "efficientnet_lite0",
     weights: Weights = None,
     prompts: Prompts = "shipped",
@@ -104,14 +107,20 @@ def enroll(
     as_json: AsJson = False,
 ) -> None:
     """Learn a product from pictures, scans, recordings or videos of normal parts."""
-    from agent.enrolment import enrol, summary
+    from agent.enrolment import enrol, enrol_unseen, summary
     from agent.terminal import progress_bars
     from tools import LocalizerSettings, parse_looks
 
+    if zero_shot == bool(good or held_out):
+        raise typer.BadParameter("give folders of normal parts with --good, or --zero-shot to do without any")
     inspector = _inspector()
     settings = LocalizerSettings(backbone=backbone, weights=weights, prompts=prompts, areas=parse_looks(looks))
     with progress_bars() as progress:
-        learned = enrol(inspector, name, good, held_out or [], spec, settings, progress)
+        learned = (
+            enrol_unseen(inspector, name, spec, settings)
+            if zero_shot
+            else enrol(inspector, name, good or [], held_out or [], spec, settings, progress)
+        )
     facts = summary(learned)
     if as_json:
         typer.echo(json.dumps(facts))

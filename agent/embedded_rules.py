@@ -139,9 +139,14 @@ def _finding(briefing: Briefing, region: Mapping[str, Any]) -> dict[str, Any]:
         "title": f"{title} in the {region['side']}",
         "defect_type": defect.name if defect else None,
         "severity": defect.severity if defect else "major",
-        "explanation": f"The region covers {values['area_share']:.2%} of the view, {contrast}"
+        "explanation": f"The region covers {_percent(values['area_share'])} of the view, {contrast}"
         f"{values['elongation']:.1f} times as long as wide; {why}.",
     }
+
+
+def _percent(share: float) -> str:
+    """Two decimals, or two digits of what is smaller."""
+    return f"{share:.2%}" if share >= 1e-4 else f"{100 * share:.2g}%"
 
 
 def _tone(values: Mapping[str, float]) -> str:
@@ -229,7 +234,7 @@ def _region_claims(region: Mapping[str, Any]) -> list[dict[str, Any]]:
         _claim(
             "size",
             id_,
-            f"The region covers {values['area_share']:.2%} of the view.",
+            f"The region covers {_percent(values['area_share'])} of the view.",
             evidence[1:2],
             number=values["area_share"],
         ),

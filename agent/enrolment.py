@@ -37,6 +37,11 @@ def enrol(
     )
 
 
+def enrol_unseen(inspector: Inspector, name: str, spec: Path | None, settings: LocalizerSettings) -> LearnedProduct:
+    """Learn `name` from texts alone, with what `spec` or the catalog says of it."""
+    return inspector.enroll_unseen(_product(inspector.products.catalog, name, spec, ()), settings=settings)
+
+
 def summary(learned: LearnedProduct) -> dict[str, Any]:
     """What was learned, in plain values."""
     modalities = {modality: _of_modality(learned, modality) for modality in learned.modalities}
@@ -60,7 +65,7 @@ def summary(learned: LearnedProduct) -> dict[str, Any]:
 def _of_modality(learned: LearnedProduct, modality: Modality) -> dict[str, Any]:
     if modality == "image":
         calibration, references = learned.images.calibration, len(learned.images.manifest.memory_parts)
-        unit, reservation = "parts", ""
+        unit, reservation = "parts", learned.images.reservation
     else:
         native = learned.native(modality)
         calibration, references, unit = native.localizer.calibration, len(native.memory_parts), native.calibrated_on
@@ -86,6 +91,7 @@ def adaptation_summary(adapted: Adapted, path: Path) -> dict[str, Any]:
         "products": [product.name for product in manifest.products],
         "left_out": list(manifest.left_out),
         "held_out_auroc": manifest.held_out_auroc,
+        "held_out_image_auroc": manifest.held_out_image_auroc,
     }
 
 
@@ -113,8 +119,8 @@ def _product(catalog: Catalog, name: str, spec: Path | None, good: Sequence[Path
     try:
         return Product(
             name=name,
-            description="Nothing is known of this product but its normal references.",
-            modality=_modalities(_files(good, frames=False)),
+            description="Nothing is known of this product" + (" but its normal references." if good else "."),
+            modality=_modalities(_files(good, frames=False)) if good else ("image",),
         )
     except ValueError as error:
         raise ProductError(f"{name!r} is no product name; use small letters, digits, - and _") from error

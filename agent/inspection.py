@@ -105,6 +105,10 @@ class Inspector:
         """Learn a product from assets of normal parts; see `LearnedProducts.learn`."""
         return self.products.learn(product, good, held_out or (), settings, progress)
 
+    def enroll_unseen(self, product: Product, *, settings: LocalizerSettings) -> LearnedProduct:
+        """Learn a product of which there is no normal part, with a backbone that reads; see `LearnedProducts.learn_unseen`."""
+        return self.products.learn_unseen(product, settings)
+
     def inspect(
         self,
         path: "str | Path | Sequence[str | Path]",

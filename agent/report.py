@@ -120,6 +120,11 @@ class ClaimInfo(Record):
     source: str
     checked: str = ""
     """What code found when it looked again."""
+    stated: float | None = None
+    """The number that it states, where code measured the same."""
+    measured: float | None = None
+    scale: float | None = None
+    """What an error of the number is measured by."""
 
 
 class AnswerInfo(Record):

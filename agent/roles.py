@@ -1,6 +1,7 @@
 """Who is asked for what: the planner, the reasoner and the second reasoner, each with those that stand in for it."""
 
 import functools
+import re
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -11,6 +12,9 @@ from agent.models import chat_model, is_remote
 from agent.settings import Settings
 from knowledge import RequestError
 from tools import Member, Role
+
+_AT_ADDRESS = re.compile("@(?=https?://)")
+"""An address may hold another @, before which stands what no address may hold."""
 
 
 class Roles(NamedTuple):
@@ -34,7 +38,7 @@ class Chosen(NamedTuple):
 
 def roles_of(settings: Settings, chosen: Chosen = Chosen()) -> Roles:  # noqa: B008 - immutable
     """The roles by their names in the settings; raises `RequestError` for a name or a key that is missing."""
-    make = functools.cache(lambda name, base_url: _member(name, base_url, settings))
+    make = functools.cache(lambda name, base_url: member_of(name, base_url, settings))
 
     def first(model: BaseChatModel | None, name: str | None) -> Member:
         if model is not None:
@@ -56,11 +60,12 @@ def roles_of(settings: Settings, chosen: Chosen = Chosen()) -> Roles:  # noqa: B
 
 def split_address(name: str) -> tuple[str, str | None]:
     """`openai:qwen@http://127.0.0.1:8000/v1` -> the model and the address of its server; `None` where it has none."""
-    model, at, address = name.rpartition("@")
-    return (model, address) if at and address.startswith(("http://", "https://")) else (name, None)
+    found = _AT_ADDRESS.search(name)
+    return (name[: found.start()], name[found.end() :]) if found else (name, None)
 
 
-def _member(name: str, base_url: str | None, settings: Settings) -> Member:
+def member_of(name: str, base_url: str | None, settings: Settings) -> Member:
+    """One model by its name and, where it names none itself, at this address; raises `RequestError` as `roles_of` does."""
     own, address = split_address(name)
     where = _without_secrets(address or base_url)
     model = chat_model(own, where, settings.client)

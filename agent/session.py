@@ -13,7 +13,7 @@ from agent.chat.conversation import Graph, build_conversation
 from agent.chat.facts import one_line
 from agent.chat.turn import Turn
 from agent.inspection import Inspector, blocking
-from agent.report import InspectionReport
+from agent.report import InspectionReport, UsageInfo
 from knowledge import Frozen, RequestError
 
 Listen = Callable[[Mapping[str, Any]], None]
@@ -37,6 +37,8 @@ class ChatMessage(Frozen):
     pictures: tuple[Picture, ...] = ()
     dropped: tuple[str, ...] = ()
     """Sentences of a model that the evidence does not hold, each with the reason; they were not said."""
+    usage: UsageInfo | None = None
+    """What understanding and answering took; what an inspection took stands in its report."""
 
 
 class InspectionSession:
@@ -146,4 +148,5 @@ def _message(message: AnyMessage) -> ChatMessage:
         evidence=told.get("evidence", {}),
         pictures=tuple(Picture.model_validate(picture) for picture in told.get("pictures", ())),
         dropped=tuple(told.get("dropped", ())),
+        usage=told.get("usage"),
     )

@@ -65,11 +65,19 @@ class Verified(Frozen):
     source: str
     checked: str
     """What the check found."""
+    stated: float | None = None
+    """The number that it states, where code measured the same."""
+    measured: float | None = None
+    scale: float | None = None
+    """What an error of the number is measured by: the measured value, and of a time the duration of its region; never
+    less than what such a number can be known to."""
 
 
 class _Result(NamedTuple):
     status: ClaimStatus
     checked: str
+    measured: float | None = None
+    scale: float | None = None
 
 
 class ClaimVerifier:
@@ -110,6 +118,9 @@ class ClaimVerifier:
             evidence=draft.evidence,
             source=source,
             checked=_shortened(result.checked),
+            stated=None if result.measured is None else draft.number,
+            measured=result.measured,
+            scale=result.scale,
         )
 
     def _check(self, draft: ClaimDraft) -> _Result:
@@ -161,7 +172,8 @@ class ClaimVerifier:
         if draft.number is None:
             return _Result("unverified", "it gives no number")
         found = self._look.count(draft.subject)
-        return _decided(found == draft.number, f"{found} region(s) over threshold on the map")
+        told = f"{found} region(s) over threshold on the map"
+        return _measured(found == draft.number, told, float(found), max(found, 1.0))
 
     def _place(self, draft: ClaimDraft) -> _Result:
         x, y = self._look.centroid(self._log.region(draft.subject))
@@ -179,7 +191,7 @@ class ClaimVerifier:
             return _Result("unverified", "it gives no number")
         share = float(self._look.shown(self._log.region(draft.subject)).mean())
         near = abs(draft.number - share) <= _SIZE_TOLERANCE * share or _as_shown(draft.number, share)
-        return _decided(near and 0 < draft.number <= 1, f"the region covers {share:.4f} of the view")
+        return _measured(near and 0 < draft.number <= 1, f"the region covers {share:.4f} of the view", share)
 
     def _colour(self, draft: ClaimDraft) -> _Result:
         if self._log.region(draft.subject).members:
@@ -238,7 +250,10 @@ class ClaimVerifier:
         values, name = self._look.values(draft.subject), _word(draft.attribute)
         if draft.number is None or name not in values:
             return _Result("unverified", f"{_quoted(draft.attribute)} is no measurement of {draft.subject}")
-        return _decided(_same(draft.number, values[name]), f"measured again, {name} is {values[name]:.4g}")
+        timed = self._look.measurements(draft.subject)[name].unit == "s"
+        scale = self._lasting(self._log.region(draft.subject)) if timed else None
+        told = f"measured again, {name} is {values[name]:.4g}"
+        return _measured(_same(draft.number, values[name]), told, values[name], scale)
 
     def _time(self, draft: ClaimDraft) -> _Result:
         region, found = self._log.region(draft.subject), self._look.measurements(draft.subject)
@@ -249,8 +264,14 @@ class ClaimVerifier:
         if found[name].unit != "s":
             return _Result("unverified", "the recording has no times: its samples are counted, not timed")
         # Half a sample: an event at 38 that is said to be at 40 is refuted wherever there is a sample between them.
-        near = abs(draft.number - found[name].value) <= max(self._look.native.instant(region) / 2, _ROUNDING)
-        return _decided(near, f"on the samples, {attribute} is {found[name].value:.4f} s")
+        time = found[name].value
+        near = abs(draft.number - time) <= max(self._look.native.instant(region) / 2, _ROUNDING)
+        return _measured(near, f"on the samples, {attribute} is {time:.4f} s", time, self._lasting(region))
+
+    def _lasting(self, region: Region) -> float:
+        """Seconds that a region lasts, at least an instant: how late it begins says nothing of how far off a time is."""
+        duration = self._look.values(region.id).get("duration", 0.0)
+        return max(duration, self._look.native.instant(region))
 
     def _rule(self, draft: ClaimDraft) -> _Result:
         rule = next((rule for rule in self._product.rules if rule.id == draft.subject), None)
@@ -283,6 +304,12 @@ class ClaimVerifier:
 
 def _decided(agrees: bool, checked: str) -> _Result:
     return _Result("supported" if agrees else "refuted", checked)
+
+
+def _measured(agrees: bool, checked: str, measured: float, scale: float | None = None) -> _Result:
+    """A decided claim about a number, an error of which is measured by `scale`, or by the measured value."""
+    scale = abs(measured) if scale is None else scale
+    return _decided(agrees, checked)._replace(measured=measured, scale=max(scale, 10.0**-_DECIMALS))
 
 
 def _ordered(word: str, less: str, difference: float, close: float, checked: str) -> _Result:

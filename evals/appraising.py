@@ -5,12 +5,13 @@ import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import numpy as np
 from pydantic import ValidationError
 
-from agent import InspectionReport, Inspector, Settings, Verdict
+from agent import InspectionReport, Inspector, Settings, Threads, Verdict
 from evals.qualification import PROMISED, parts_needed, study, study_values
 from knowledge import AnomalystError, Frozen, InputError, RequestError, StoreError, write_atomically
 from tools import Progress, asset_content, is_frame_folder
@@ -157,11 +158,14 @@ def _order(
 def _judged(inspector: Inspector, asked: Asked, part: Part, repeat: int, fingerprint: str) -> Judgement:
     """One inspection in a thread of its own; a part that cannot be inspected is left to a person."""
     seen: dict[str, Any] = {"part": part.name, "repeat": repeat, "fingerprint": fingerprint}
-    try:
-        report = inspector.inspect(part.path, asked.product, thread_id=f"qualification-{uuid.uuid4().hex}")
-    except AnomalystError as error:
-        return Judgement(**seen, verdict="review", why=str(error))
-    page = "" if report.verdict == part.truth else _page(inspector, report, asked.out, f"{part.name}-{repeat + 1}")
+    with TemporaryDirectory() as folder:
+        # A study is thousands of threads that nobody will go on with: none of them stays in the home.
+        inspector.threads = Threads(Path(folder))
+        try:
+            report = inspector.inspect(part.path, asked.product, thread_id=f"qualification-{uuid.uuid4().hex}")
+        except AnomalystError as error:
+            return Judgement(**seen, verdict="review", why=str(error))
+        page = "" if report.verdict == part.truth else _page(inspector, report, asked.out, f"{part.name}-{repeat + 1}")
     p_value, seconds = report.decision.p_value, report.usage.seconds
     return Judgement(**seen, verdict=report.verdict, p_value=p_value, seconds=seconds, page=page)
 

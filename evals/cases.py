@@ -4,10 +4,10 @@ A suite is a folder: `suite.yaml` (name, description, products) and `cases.jsonl
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from agent import Verdict
 from knowledge import Frozen, InputError, write_atomically
@@ -17,6 +17,10 @@ CASES_FILE = "cases.jsonl"
 CASES_VERSION = "1"
 
 Change = Literal["falls", "stays", "review", "same"]
+Variant = Literal["mirrored", "flipped", "brighter", "jpeg", "shifted", "seed", "painted", "reasoner"]
+"""What was changed about a part, or about who judges it, that must not change its verdict: left and right changed round,
+top and bottom, a little more light, compression, a pixel or two aside, the seed of learning, another normal surface away
+from its defects, a reasoner that contradicts."""
 QuestionKind = Literal[
     "anomaly_detection",
     "defect_classification",
@@ -109,10 +113,19 @@ class Case(Frozen):
     pair: Pair | None = None
     group: str = ""
     """Cases of one group show the same part and must be judged alike."""
+    variant: Variant | None = None
+    """What was changed about the part of its group. A variant is no other part: nothing is expected of it by itself, and
+    it is scored for what follows its change alone, while the part is scored for how its variants are judged."""
     alpha: Annotated[float, Field(gt=0, lt=1)] | None = None
     reasoner: str = ""
     """A scripted reasoner of `evals.scripted` in the model's place, such as one that obeys what is written on the part."""
     tags: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _varies_a_part(self) -> Self:
+        if self.variant and (not self.group or self.expected != Expected()):
+            raise ValueError("a variant has a group, and nothing is expected of it by itself")
+        return self
 
 
 class ProductSource(Frozen):
@@ -124,6 +137,8 @@ class ProductSource(Frozen):
     good: tuple[str, ...]
     """Folders."""
     held_out: tuple[str, ...] = ()
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Of learning; a product learned with another seed has a name, and a spec, of its own."""
 
 
 class Suite(Frozen):

@@ -37,7 +37,8 @@ def bench(
         ),
     ] = "",
     shots: Annotated[
-        str, typer.Option(help="Learn from so few references instead, such as 1,2,4; no false alarms then.")
+        str,
+        typer.Option(help="Learn from so few references instead, such as 1,2,4, or 0 for none; no false alarms then."),
     ] = "",
     draws: Annotated[int, typer.Option(help="With --shots: how often the references are drawn.")] = 3,
     ablate: Annotated[

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from agent import Verdict
+from evals.judge_scores import JUDGED_LOWER_IS_BETTER
 from evals.metrics import Estimate, paired_difference
 from evals.results import CaseResult
 from evals.scorers import DESCRIPTIVE, LOWER_IS_BETTER
@@ -21,6 +22,7 @@ CORRECT = "verdict.correct"
 _FEWEST = 6
 """So many cases must differ before a change is called clear: of fewer, all in one direction, a sign test says nothing."""
 
+_LOWER_IS_BETTER = LOWER_IS_BETTER | JUDGED_LOWER_IS_BETTER
 _CLEAR = ("better", "worse", "changed")
 
 Line = TypeVar("Line", bound=BaseModel)
@@ -90,6 +92,8 @@ class Side(NamedTuple):
     seconds: float | None
     cost: float | None
     """`None` where a price is not known."""
+    judge: str = ""
+    """Who graded answers in words, with the version of its words; empty where nobody did."""
 
 
 class Comparison(NamedTuple):
@@ -115,6 +119,10 @@ class Comparison(NamedTuple):
             found.append(f"The suites differ: {self.first.suite} and {self.second.suite}.")
         if not self.shared:
             found.append("The runs share no case, so nothing can be compared.")
+        if self.first.judge and self.second.judge and self.first.judge != self.second.judge:
+            found.append(
+                f"The judges differ, so judged scores do not compare: {self.first.judge}; {self.second.judge}."
+            )
         clear = sum(change.word in _CLEAR for change in self.changes)
         if clear and len(self.changes) >= 20:
             by_chance = round(len(self.changes) / 20)
@@ -171,7 +179,7 @@ def comparison_tables(comparison: Comparison, *, most_flips: int = 20) -> list[T
 def _change(name: str, first: Run, second: Run, shared: Sequence[str], seed: int) -> Change:
     pairs = [(first.value(case, name), second.value(case, name)) for case in shared]
     both = [(a, b) for a, b in pairs if a is not None and b is not None]
-    lower = name in LOWER_IS_BETTER
+    lower = name in _LOWER_IS_BETTER
     before, after = [a for a, _ in both], [b for _, b in both]
     found = paired_difference(after, before, seed)
     if found is None:
@@ -188,7 +196,7 @@ def _word(name: str, found: Estimate, differ: int) -> Word:
         return "not clear"
     if name in DESCRIPTIVE:
         return "changed"
-    return "better" if (found.mean > 0) != (name in LOWER_IS_BETTER) else "worse"
+    return "better" if (found.mean > 0) != (name in _LOWER_IS_BETTER) else "worse"
 
 
 def _flips(first: Run, second: Run, shared: Sequence[str], *, right_first: bool) -> tuple[Flip, ...]:
@@ -214,7 +222,13 @@ def _side(run: Run) -> Side:
         failed=sum(bool(result.error) for result in results),
         seconds=summary.get("seconds"),
         cost=summary.get("cost"),
+        judge=_judge(summary),
     )
+
+
+def _judge(summary: Mapping[str, Any]) -> str:
+    judge = summary.get("judge")
+    return f"{judge.get('model')}, prompt {judge.get('prompt')}" if isinstance(judge, Mapping) else ""
 
 
 def _lines(path: Path, schema: type[Line]) -> list[Line]:

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from agent import Settings
     from evals.cases import Case, Suite
     from evals.comparing import Comparison
-    from evals.inspect_task import Ran
+    from evals.inspect_task import Ran, Scores
+    from evals.judge import Judge
+    from evals.judge_run import JudgedRun
     from evals.running import Evaluation
     from tools import Progress
 
@@ -30,6 +32,9 @@ class Options(NamedTuple):
     tags: str = ""
     compare: Path | None = None
     gate: Path | None = None
+    retry_failed: bool = False
+    judge: str | None = None
+    judge_labels: Path | None = None
 
 
 class Asked(NamedTuple):
@@ -41,6 +46,7 @@ class Asked(NamedTuple):
     out: Path
     settings: "Settings"
     options: Options = Options()
+    judge: "Judge | None" = None
 
 
 def evaluate(
@@ -48,18 +54,30 @@ def evaluate(
     model: Annotated[str | None, typer.Option(help="embedded, openai:<model> or google_genai:<model>.")] = None,
     base_url: Annotated[str | None, typer.Option(help="Address of an OpenAI-compatible server.")] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Cases at a time.")] = 2,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many cases.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Draw so many cases from all kinds of parts.")] = None,
     tags: Annotated[str, typer.Option(help="Only cases with one of these tags, with commas.")] = "",
     out: Annotated[
         Path | None, typer.Option(help="Folder for the results; what stands there already is not run again.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Draws the parts of shipped suites, and intervals.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Draws the parts of shipped suites, cases, and intervals.")] = 0,
     compare: Annotated[Path | None, typer.Option(help="Folder of an earlier run to compare with.")] = None,
     gate: Annotated[Path | None, typer.Option(help="File of gates; exit code 1 where one is not passed.")] = None,
     pages: Annotated[
         Literal["all", "wrong", "none"],
         typer.Option(help="Cases whose reports are kept; wrong means wrong, review, and the first 50."),
     ] = "wrong",
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Run cases again that could not be run.")
+    ] = False,
+    judge: Annotated[
+        str | None,
+        typer.Option(
+            help="Grades answers in words too: openai:<model>, openai:<model>@<address> or google_genai:<model>."
+        ),
+    ] = None,
+    judge_labels: Annotated[
+        Path | None, typer.Option(help="A judged.jsonl with person filled in: how far the judge agrees with people.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
 ) -> None:
     """Run a suite of cases through the agent and score what it found, said and did; a run that broke off goes on."""
@@ -68,7 +86,8 @@ def evaluate(
 
     require_inspect_ai()
     models = {name: value for name, value in (("model", model), ("base_url", base_url)) if value is not None}
-    asked = ask(suite, models, out, Options(workers, seed, pages, limit, tags, compare, gate))
+    options = Options(workers, seed, pages, limit, tags, compare, gate, retry_failed, judge, judge_labels)
+    asked = ask(suite, models, out, options)
     try:
         with progress_bars() as progress:
             summary, ran, comparison = run_evaluation(asked, progress)
@@ -85,7 +104,7 @@ def evaluate(
 
 
 def run_evaluation(asked: Asked, progress: "Progress") -> "tuple[dict[str, Any], Ran, Comparison | None]":
-    """Learn, run, score, and write results, log and page; returns the summary, what was run, and the comparison."""
+    """Learn, run, score, judge, and write results, log and page; returns summary, what was run, and the comparison."""
     from evals.comparing import compare
     from evals.inspect_task import run_suite
     from evals.pages import write_page
@@ -104,10 +123,14 @@ def run_evaluation(asked: Asked, progress: "Progress") -> "tuple[dict[str, Any],
             lambda case, result, results: score_case(case, result, results, asked.folder),
             _head(asked, evaluation),
             workers=asked.options.workers,
+            retry_failed=asked.options.retry_failed,
             progress=progress,
         )
+        judged = _judged(asked, ran, progress)
         summary = summary_of(asked, ran, round(time.perf_counter() - begun, 3))
-        store.finish(ran.results.values(), ran.scores, summary)
+        if judged is not None:
+            summary["judge"] = judged.summary
+        store.finish(ran.results.values(), _all_scores(ran, judged), summary)
     comparison = compare(asked.options.compare, asked.out, asked.options.seed) if asked.options.compare else None
     write_page(asked.out, asked.suite, comparison)
     return summary, ran, comparison
@@ -142,17 +165,21 @@ def ask(name: str, models: dict[str, Any], out: Path | None, options: Options) -
     from evals.cases import read_suite
     from evals.comparing import read_run
     from evals.gates import read_gates
+    from evals.judge_store import read_judgements
 
     settings = Inspector(**models).settings
+    judge = _judge(options, settings)
     if options.gate is not None:
         read_gates(options.gate)
     if options.compare is not None:
         read_run(options.compare)
     folder = suite_folder(name, settings.home, options.seed)
     suite = read_suite(folder)
-    suite = suite.model_copy(update={"cases": _chosen(suite.cases, options.limit, options.tags)})
+    suite = suite.model_copy(update={"cases": _chosen(suite.cases, options)})
     where = (out or settings.home / "evals" / suite.name).absolute()
-    return Asked(suite, folder, where, settings, options)
+    if judge is not None:
+        read_judgements(where)
+    return Asked(suite, folder, where, settings, options, judge)
 
 
 def suite_folder(name: str, home: Path, seed: int) -> Path:
@@ -172,15 +199,54 @@ def suite_folder(name: str, home: Path, seed: int) -> Path:
     return folder
 
 
-def _chosen(cases: "tuple[Case, ...]", limit: int | None, tags: str) -> "tuple[Case, ...]":
-    wanted = {tag.strip() for tag in tags.split(",") if tag.strip()}
+def _chosen(cases: "tuple[Case, ...]", options: Options) -> "tuple[Case, ...]":
+    from evals.choosing import drawn
+
+    wanted = {tag.strip() for tag in options.tags.split(",") if tag.strip()}
     known = {tag for case in cases for tag in case.tags}
     if strangers := wanted - known:
         raise RequestError(f"there is no tag {min(strangers)!r} here; known are {', '.join(sorted(known)) or 'none'}")
-    found = tuple(case for case in cases if not wanted or wanted & set(case.tags))[:limit]
+    found = tuple(case for case in cases if not wanted or wanted & set(case.tags))
     if not found:
         raise RequestError("the suite holds no cases")
-    return found
+    return drawn(found, options.limit or len(found), options.seed)
+
+
+def _judge(options: Options, settings: "Settings") -> "Judge | None":
+    if options.judge is None:
+        if options.judge_labels is not None:
+            raise RequestError("--judge-labels tells how far a judge agrees with people; name one with --judge")
+        return None
+    from evals.judge import Judge
+    from evals.judge_labels import read_labels
+
+    if options.judge_labels is not None:
+        read_labels(options.judge_labels)
+    return Judge(options.judge, settings)
+
+
+def _judged(asked: Asked, ran: "Ran", progress: "Progress") -> "JudgedRun | None":
+    from evals.judge_labels import read_labels
+    from evals.judge_run import judge_run
+
+    if asked.judge is None:
+        return None
+    options = asked.options
+    return judge_run(
+        asked.judge,
+        asked.suite.cases,
+        ran.results,
+        asked.out,
+        read_labels(options.judge_labels) if options.judge_labels else (),
+        workers=options.workers,
+        seed=options.seed,
+        progress=progress,
+    )
+
+
+def _all_scores(ran: "Ran", judged: "JudgedRun | None") -> "dict[str, Scores]":
+    """Of each case, those of code and, marked by their name, those of the judge."""
+    return {case: {**of_case, **(judged.scores[case] if judged else {})} for case, of_case in ran.scores.items()}
 
 
 def _head(asked: Asked, evaluation: "Evaluation") -> Any:
@@ -211,11 +277,14 @@ def _show(
 ) -> None:
     from agent import results
     from evals.comparing import comparison_tables
+    from evals.judge_lines import judge_lines, judge_table
     from evals.pages import PAGE_FILE
     from evals.summaries import spent_line, summary_table, whole_line
 
     console = results()
     console.print(summary_table(summary))
+    if asked.judge is not None:
+        console.print(judge_table(summary["judge"]))
     if comparison is not None:
         for table in comparison_tables(comparison):
             console.print(table)
@@ -225,6 +294,8 @@ def _show(
         typer.echo(f"{'' if found['ok'] else 'NOT '}passed: {found['gate']}: {found['sentence']}")
     typer.echo(whole_line(summary))
     typer.echo(spent_line(summary))
+    for line in judge_lines(summary["judge"], asked.out) if asked.judge is not None else ():
+        typer.echo(line)
     typer.echo(f"{asked.out / PAGE_FILE}")
     typer.echo(f"{ran.log}")
     typer.echo(f"inspect view --log-dir {ran.log.parent}", err=True)

@@ -1,6 +1,6 @@
 """Gates: what a run's scores must reach before its agent may be released, as a file that lies beside the suite."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -8,6 +8,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from evals.comparing import Change, Comparison
+from evals.judge_scores import FAMILY, is_judged
 from knowledge import Frozen, RequestError
 
 _SLACK = 1e-9
@@ -89,7 +90,9 @@ def read_gates(path: Path) -> tuple[ScoreGate | ChangeGate, ...]:
         raise RequestError(
             f"{path}: gates is empty, which would let everything through; write one, or leave the file out"
         )
-    return tuple(_gate(values, f"{path}, gate {number}") for number, values in enumerate(content["gates"], start=1))
+    gates = tuple(_gate(values, f"{path}, gate {number}") for number, values in enumerate(content["gates"], start=1))
+    _require_one_by_code(gates, path)
+    return gates
 
 
 def check_gates(path: Path, summary: Mapping[str, Any], comparison: Comparison | None = None) -> list[GateResult]:
@@ -97,9 +100,25 @@ def check_gates(path: Path, summary: Mapping[str, Any], comparison: Comparison |
     return [
         _checked_change(gate, comparison)
         if isinstance(gate, ChangeGate)
-        else _checked_score(gate, summary.get("scores", {}).get(gate.score))
+        else _checked_score(gate, _scores(summary).get(gate.score))
         for gate in read_gates(path)
     ]
+
+
+def _scores(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of code, and those of a judge where there was one."""
+    return {**summary.get("scores", {}), **summary.get("judge", {}).get("scores", {})}
+
+
+def _require_one_by_code(gates: Sequence[ScoreGate | ChangeGate], path: Path) -> None:
+    """A gate of a comparison is no such one: it is skipped where nothing is compared."""
+    names = [gate.score if isinstance(gate, ScoreGate) else gate.compare for gate in gates]
+    by_code = any(isinstance(gate, ScoreGate) and not is_judged(gate.score) for gate in gates)
+    if any(map(is_judged, names)) and not by_code:
+        raise RequestError(
+            f"{path}: {FAMILY} scores are a model's opinion, which is never the only gate; add a gate on a score that code "
+            "gives, such as questions.accuracy"
+        )
 
 
 def _gate(values: object, where: str) -> ScoreGate | ChangeGate:
@@ -117,7 +136,9 @@ def _gate(values: object, where: str) -> ScoreGate | ChangeGate:
 
 def _checked_score(gate: ScoreGate, summary: Mapping[str, Any] | None) -> GateResult:
     if summary is None:
-        return GateResult(gate.asked, "unscored", f"{gate.score} is no score of this run, so the gate cannot pass.")
+        needed = "; it needs --judge" if is_judged(gate.score) else ""
+        sentence = f"{gate.score} is no score of this run{needed}, so the gate cannot pass."
+        return GateResult(gate.asked, "unscored", sentence)
     value, n, unscored = gate.judged(summary), summary.get("n", 0), summary.get("unscored", 0)
     if value is None:
         sentence = f"{gate.score} has no value ({unscored} unscored), so the gate cannot pass."

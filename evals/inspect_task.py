@@ -67,7 +67,15 @@ class Ran(NamedTuple):
 class Desk:
     """Has every case run once, whoever asks for it first, and keeps what became of it."""
 
-    def __init__(self, cases: Sequence[Case], runner: Runner, store: ResultStore, progress: Progress) -> None:
+    def __init__(
+        self,
+        cases: Sequence[Case],
+        runner: Runner,
+        store: ResultStore,
+        progress: Progress,
+        *,
+        retry_failed: bool = False,
+    ) -> None:
         self.cases = {case.id: case for case in cases}
         self.results: dict[str, CaseResult] = {}
         self.scores: dict[str, Scores] = {}
@@ -76,7 +84,8 @@ class Desk:
         self._runner = runner
         self._store = store
         self._progress = progress
-        self._relatives = _relatives(cases)
+        self._retry_failed = retry_failed
+        self._relatives = relatives(cases)
         self._locks = {case.id: threading.Lock() for case in cases}
         self._counting = threading.Lock()
 
@@ -105,7 +114,7 @@ class Desk:
             raise RuntimeError("the run is stopped by an earlier error")
         fingerprint = self._runner.fingerprint(case)
         earlier = self._store.get(case.id, fingerprint)
-        if earlier is not None:
+        if earlier is not None and not (earlier.error and self._retry_failed):
             with self._counting:
                 self.taken_over += 1
             return earlier
@@ -127,16 +136,19 @@ def run_suite(
     head: Head,
     *,
     workers: int = 2,
+    retry_failed: bool = False,
     progress: Progress = lambda what, done, total: None,
 ) -> Ran:
     """Run cases, take over what the store holds of them, and write a log for inspect_ai's viewer into `logs`.
+
+    With `retry_failed`, cases that could not be run are run again and not taken over.
 
     Raises:
         RequestError: inspect_ai is not installed.
         KeyboardInterrupt: it was interrupted; finished cases are in the store.
     """
     require_inspect_ai()
-    desk = Desk(cases, runner, store, progress)
+    desk = Desk(cases, runner, store, progress, retry_failed=retry_failed)
     logs = store.folder / "logs"
     with _kept_apart(logs / ".inspect"):
         log = _evaluated(_task(desk, score_case, head, workers), logs, head, workers)
@@ -302,7 +314,7 @@ def _logged(score: Score) -> "LoggedScore":
     return LoggedScore(value=float(score.value), explanation=score.why or None)
 
 
-def _relatives(cases: Sequence[Case]) -> dict[str, tuple[str, ...]]:
+def relatives(cases: Sequence[Case]) -> dict[str, tuple[str, ...]]:
     """Case -> those whose results its scores may depend on: its group, what it was made from, what was made from it."""
     groups: dict[str, list[str]] = defaultdict(list)
     found: dict[str, list[str]] = {case.id: [] for case in cases}

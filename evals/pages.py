@@ -7,12 +7,13 @@ from typing import Any, Literal, NamedTuple
 from urllib.parse import quote
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, select_autoescape
+from jinja2 import ChoiceLoader, Environment, PackageLoader, select_autoescape
 
-import agent
 from agent import Verdict
 from evals.cases import Case, Suite
 from evals.comparing import CORRECT, Comparison, Run, ScoreLine, read_run
+from evals.judge_page import judge_section
+from evals.judge_scores import is_judged
 from evals.metrics import alarm_rates, binomial_interval, risk_coverage
 from evals.results import CaseResult
 from evals.scorers import DESCRIPTIVE, LOWER_IS_BETTER, UNITS
@@ -21,9 +22,6 @@ from knowledge import write_atomically
 
 PAGE_FILE = "index.html"
 QUALIFICATION_PAGE = "qualification.html"
-
-# One look for all pages: the style sheet is that of the inspections' pages.
-_TEMPLATES = (Path(__file__).parent / "templates", Path(agent.__file__).parent / "exports" / "templates")
 
 _LOW = 0.5
 """A score on the wrong side of it is named in its case's row."""
@@ -142,6 +140,7 @@ def results_page(folder: Path, suite: Suite | None, comparison: Comparison | Non
         counts=Counter(row.state for row in rows),
         low_scores=sum(bool(row.low) for row in rows),
         comparison=comparison,
+        judge=judge_section(run),
     )
 
 
@@ -198,7 +197,8 @@ def decided_risk(judged: Sequence[Judged]) -> Curve | None:
 
 def _render(template: str, **values: Any) -> str:
     environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
+        # One look for all pages: the style sheet is that of the inspections' pages.
+        loader=ChoiceLoader([PackageLoader("evals"), PackageLoader("agent.exports")]),
         autoescape=select_autoescape(default=True),
         trim_blocks=True,
         lstrip_blocks=True,
@@ -349,8 +349,8 @@ def _case_row(run: Run, judged: Judged, case: Case | None) -> CaseRow:
 
 
 def _is_low(name: str, value: float) -> bool:
-    """Whether a case's score wants looking at; what is no share, or neither good nor bad, never does."""
-    if name in DESCRIPTIVE or name.endswith(UNITS):
+    """Whether a case's score wants looking at; what is no share, neither good nor bad, or a model's opinion, never does."""
+    if name in DESCRIPTIVE or name.endswith(UNITS) or is_judged(name):
         return False
     return value > _LOW if name in LOWER_IS_BETTER else value < _LOW
 

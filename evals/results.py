@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 from pydantic import Field
 
 from agent import InspectionReport, Verdict
+from evals.cases import Case
 from knowledge import Frozen
 
 
@@ -32,6 +33,11 @@ class Claimed(Frozen):
     """Id of the region, view or rule that it is about."""
     checked: str = ""
     """What code found."""
+    stated: float | None = None
+    """The number that it states, where code measured the same."""
+    measured: float | None = None
+    scale: float | None = None
+    """What an error of the number is measured by."""
 
 
 class StepTaken(Frozen):
@@ -58,6 +64,8 @@ class CaseResult(Frozen):
     case: str
     fingerprint: str
     """Of the case, the model and the settings; a result of another fingerprint is not taken over."""
+    group: str = ""
+    """Of the case."""
     error: str = ""
     """Why it could not be run, which counts against the system."""
     verdict: Verdict | None = None
@@ -91,12 +99,13 @@ class Score(NamedTuple):
     why: str = ""
 
 
-def result_of(report: InspectionReport, case: str, fingerprint: str, page: str, seconds: float) -> CaseResult:
+def result_of(report: InspectionReport, case: Case, fingerprint: str, page: str, seconds: float) -> CaseResult:
     """The part of a report that scorers need."""
     decision = report.decision
     return CaseResult(
-        case=case,
+        case=case.id,
         fingerprint=fingerprint,
+        group=case.group,
         verdict=report.verdict,
         score=decision.score,
         p_value=decision.p_value,

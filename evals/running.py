@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 from pydantic_core import to_jsonable_python
 
-from agent import InspectionReport, InspectionSession, Inspector, Settings, Turn
+from agent import ChatMessage, InspectionReport, InspectionSession, Inspector, Settings, Turn
 from evals.cases import Case, ProductSource, Question, Suite, SuiteError
 from evals.results import Answered, CaseResult, result_of
 from knowledge import (
@@ -28,7 +28,16 @@ from knowledge import (
     read_product,
     write_atomically,
 )
-from tools import ALL_MODALITIES, Limits, Progress, asset_content, is_frame_folder, modality_of, read_file
+from tools import (
+    ALL_MODALITIES,
+    Limits,
+    LocalizerSettings,
+    Progress,
+    asset_content,
+    is_frame_folder,
+    modality_of,
+    read_file,
+)
 
 Pages = Literal["all", "wrong", "none"]
 Message = dict[str, Any]
@@ -88,7 +97,8 @@ class Evaluation:
             return within(self._limit(case), lambda: self._run(case, fingerprint))
         except (AnomalystError, TimeoutError) as error:
             why = str(error) or "it took too long"
-            return CaseResult(case=case.id, fingerprint=fingerprint, error=why, seconds=time.perf_counter() - begun)
+            seconds = time.perf_counter() - begun
+            return CaseResult(case=case.id, fingerprint=fingerprint, group=case.group, error=why, seconds=seconds)
 
     def messages(self, case: Case, result: CaseResult) -> list[Message]:
         """The tool calls of a case's inspection with their answers, as far as its thread is still there."""
@@ -115,7 +125,8 @@ class Evaluation:
     def _learn(self, source: ProductSource, progress: Progress) -> None:
         product, good, held_out = self._source(source)
         code = code_version(*_LEARNING)
-        digest = _digest([product.model_dump_json(), code, *map(_sha256_of, good), "|", *map(_sha256_of, held_out)])
+        files = [*map(_sha256_of, good), "|", *map(_sha256_of, held_out)]
+        digest = _digest([product.model_dump_json(), code, str(source.seed), *files])
         marker = self.settings.home / "sources" / f"{source.name}.json"
         if _holds(marker, digest) and self._knows(source.name):
             return
@@ -123,7 +134,11 @@ class Evaluation:
         # One bar a product: the stages of learning have the same names for all of them.
         bar = f"learning {source.name}"
         self._inspectors[""].enroll(
-            product, good, held_out or None, progress=lambda what, done, total: progress(bar, done, total)
+            product,
+            good,
+            held_out or None,
+            settings=LocalizerSettings(seed=source.seed),
+            progress=lambda what, done, total: progress(bar, done, total),
         )
         write_atomically(marker, json.dumps({"source": digest}).encode())
 
@@ -164,17 +179,17 @@ class Evaluation:
         seen = self._talk(case, fingerprint) if any(map(is_chat, case.questions)) else self._inspect(case, fingerprint)
         # What was broken off and gone on with took longer than this run of it.
         seconds = max(time.perf_counter() - begun, seen.report.usage.seconds)
-        result = result_of(seen.report, case.id, fingerprint, self._page(case, seen.report), seconds)
+        result = result_of(seen.report, case, fingerprint, self._page(case, seen.report), seconds)
         sizes = {shown.id: (shown.width, shown.height) for shown in seen.report.inputs if shown.width}
         answers = {answer.question: answer for answer in (*seen.answers, *_chosen(case, result, self._products, sizes))}
         ordered = tuple(answers[question.id] for question in case.questions)
-        return result.model_copy(update={"answers": ordered})
+        return result.model_copy(update={"answers": ordered, **_spent(result, seen.said)})
 
     def _inspect(self, case: Case, fingerprint: str) -> "_Seen":
         paths = [self.folder / asset for asset in case.assets]
         inspector = self._inspectors[case.reasoner]
         report = inspector.inspect(paths, case.product, alpha=case.alpha, thread_id=_thread(fingerprint))
-        return _Seen(report, ())
+        return _Seen(report, (), ())
 
     def _talk(self, case: Case, fingerprint: str) -> "_Seen":
         """Have the part inspected in a conversation, whose record is the case's, and ask."""
@@ -187,7 +202,9 @@ class Evaluation:
         reports = session.reports()
         if not reports:
             raise RequestError(opening.text)
-        return _Seen(reports[0], tuple(_asked(session, question) for question in filter(is_chat, case.questions)))
+        asked = list(filter(is_chat, case.questions))
+        said = [session.say(question.text) for question in asked]
+        return _Seen(reports[0], tuple(map(_answered, asked, said)), (opening, *said))
 
     def _page(self, case: Case, report: InspectionReport) -> str:
         expected = case.expected.verdict
@@ -201,6 +218,8 @@ class Evaluation:
 class _Seen(NamedTuple):
     report: InspectionReport
     answers: tuple[Answered, ...]
+    said: tuple[ChatMessage, ...]
+    """Of the conversation, what the agent said."""
 
 
 def is_chat(question: Question) -> bool:
@@ -242,8 +261,18 @@ def code_version(*packages: str) -> str:
     return f"{version('anomalyst')}+{_digest(parts)[:12]}"
 
 
-def _asked(session: InspectionSession, question: Question) -> Answered:
-    answer = session.say(question.text)
+def _spent(result: CaseResult, said: Sequence[ChatMessage]) -> dict[str, Any]:
+    """What the inspection took, and with it what was said in the conversation."""
+    usages = [message.usage for message in said if message.usage is not None]
+    costs = [result.cost, *(usage.cost for usage in usages)]
+    return {
+        "model_calls": result.model_calls + sum(usage.model_calls for usage in usages),
+        "tokens": result.tokens + sum(usage.tokens for usage in usages),
+        "cost": None if None in costs else sum(cost for cost in costs if cost is not None),
+    }
+
+
+def _answered(question: Question, answer: ChatMessage) -> Answered:
     return Answered(
         question=question.id, text=answer.text, evidence=tuple(answer.evidence), known=bool(answer.evidence)
     )

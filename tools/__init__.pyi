@@ -116,6 +116,9 @@ from .geometry import (
 from .geometry import (
     read_point_cloud as read_point_cloud,
 )
+from .geometry import (
+    without_plane as without_plane,
+)
 from .instruments import (
     InspectionState as InspectionState,
 )
@@ -200,7 +203,16 @@ from .localization import (
     adapt as adapt,
 )
 from .localization import (
+    align as align,
+)
+from .localization import (
+    as_aligned as as_aligned,
+)
+from .localization import (
     blobs as blobs,
+)
+from .localization import (
+    bring_picture_to_scale as bring_picture_to_scale,
 )
 from .localization import (
     bring_to_scale as bring_to_scale,
@@ -212,7 +224,13 @@ from .localization import (
     fit_localizer as fit_localizer,
 )
 from .localization import (
+    fit_zero_shot as fit_zero_shot,
+)
+from .localization import (
     heat_overlay as heat_overlay,
+)
+from .localization import (
+    join_layers as join_layers,
 )
 from .localization import (
     load_backbone as load_backbone,
@@ -221,10 +239,16 @@ from .localization import (
     look_at as look_at,
 )
 from .localization import (
+    noun_of as noun_of,
+)
+from .localization import (
     parse_looks as parse_looks,
 )
 from .localization import (
     see as see,
+)
+from .localization.anomaly_map import (
+    to_view as to_view,
 )
 from .measuring import (
     Measurement as Measurement,

@@ -171,4 +171,5 @@ def _rule_checks(log: EvidenceLog) -> list[dict[str, Any]]:
 
 
 def _rounded(values: dict[str, float]) -> dict[str, float]:
-    return {name: round(value, 4) for name, value in values.items()}
+    # Four decimals, but two digits of what is smaller: the share of a region of a few pixels is not 0.
+    return {name: round(value, 4) if abs(value) >= 1e-3 else float(f"{value:.2g}") for name, value in values.items()}

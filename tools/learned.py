@@ -36,7 +36,9 @@ from tools.localization import (
     adapt,
     file_name,
     fit_localizer,
+    fit_zero_shot,
     load_backbone,
+    noun_of,
 )
 from tools.localization.manifest import MANIFEST_FILE
 from tools.modalities import NATIVE_MODALITIES
@@ -152,12 +154,32 @@ class LearnedProducts:
                 "give some, or take it out of `modality`"
             )
         grouped = {modality: _of_modality(files, held, modality, settings.seed) for modality in _modalities(files)}
-        learned = {
+        learned: dict[Modality, Localizer | FittedNative] = {
             modality: self._fit(modality, product, group, settings, progress) for modality, group in grouped.items()
         }
+        return self._keep(product, [file.path for group in grouped.values() for file in chain(*group)], learned)
+
+    def learn_unseen(self, product: Product, settings: LocalizerSettings | None = None) -> LearnedProduct:
+        """Learn a product from texts alone, of which there is no normal part, replacing what was learned before.
+
+        Every inspection ends in review, since nothing is held out. Raises as `fit_zero_shot` does.
+        """
+        if others := [modality for modality in product.modality if modality != "image"]:
+            raise ProductError(
+                f"{product.name}: its parts are inspected by {others[0]}, of which no text says what is normal; "
+                "give normal parts, or take it out of `modality`"
+            )
+        own = {"window": product.window, "aligned": product.aligned}
+        settings = (settings or LocalizerSettings()).model_copy(update=own)
+        return self._keep(product, [], {"image": fit_zero_shot(noun_of(product.name), settings)})
+
+    def _keep(
+        self, product: Product, references: Sequence[Path], learned: "Mapping[Modality, Localizer | FittedNative]"
+    ) -> LearnedProduct:
+        """In the place of what was there."""
         if not self._known_as(product):
             self.catalog.write(with_questions(product))
-        self.catalog.set_references(product.name, [file.path for group in grouped.values() for file in chain(*group)])
+        self.catalog.set_references(product.name, references)
         self._replace(product.name, learned)
         return self.get(product.name)
 

@@ -112,7 +112,8 @@ def load_native(modality: Modality, product: Product, folder: Path) -> LearnedNa
         raise FittedPartError(f"{folder}: what was learned is damaged; enroll the product again")
     if about.reading != reading_of(product):
         raise FittedPartError(
-            f"product {product.name!r}: one of {', '.join(_READING)} has changed since it was learned; enroll it again"
+            f"product {product.name!r}: one of {', '.join(_READING)} or on_plane has changed since it was learned; "
+            "enroll it again"
         )
     kit = kit_of(modality)
     localizer = kit.of_fitted(fitted._replace(about=about.localizer))
@@ -134,4 +135,6 @@ def embedding_of(main_view: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def reading_of(product: Product) -> dict[str, Any]:
     """How the product's files are read, in plain values."""
-    return {key: value for key, value in product.model_dump(mode="json").items() if key in _READING}
+    reading = {key: value for key, value in product.model_dump(mode="json").items() if key in _READING}
+    # Only where it is said, so that what was learned before there was such a thing still fits.
+    return {**reading, "on_plane": True} if product.on_plane else reading

@@ -1,49 +1,54 @@
-"""consistency: whether the same part, shown or asked of otherwise, is judged alike."""
+"""consistency: whether the same part, shown or judged otherwise, is judged alike.
 
-import functools
-from collections import Counter
+Scored at the part itself, once for all its variants, so that figures and intervals count parts.
+"""
+
 from collections.abc import Mapping
 from pathlib import Path
 
-from evals.cases import CASES_FILE, Case, SuiteError, read_suite
+from evals.cases import Case
 from evals.results import CaseResult, Score
-from evals.scorers.measure import Measure, Trial, scores_of, unscored, yes_or_no
+from evals.scorers.measure import Measure, Trial, scores_of, unscored
 
 
 def score(case: Case, result: CaseResult, results: Mapping[str, CaseResult], suite_folder: Path) -> dict[str, Score]:
-    """`verdict`: 1 where it is that of most cases of the group that were run; 0 for all where no verdict has most."""
+    """`verdict` and `score_spread`.
+
+    verdict: of the other cases of its group, the share that was judged as this one; one that failed was not. score_spread:
+    the highest less the lowest score of the group, each in units of its own threshold, over those that have both.
+    """
     return scores_of(MEASURES, Trial(case, result, results, suite_folder))
 
 
+def _group(trial: Trial) -> list[CaseResult]:
+    """The results of the other cases of its group."""
+    return [each for each in trial.results.values() if each.group == trial.case.group and each.case != trial.case.id]
+
+
 def _verdict(trial: Trial) -> Score:
-    try:
-        members = _groups(trial.folder, _age(trial.folder)).get(trial.case.group, ())
-    except SuiteError as error:
-        return unscored(f"the cases of its group are not known: {error}")
-    ran = [trial.results[id_] for id_ in members if id_ in trial.results and not trial.results[id_].error]
-    if len(ran) < 2:
+    others = _group(trial)
+    if not others:
         return unscored("no other case of its group was run")
-    ranks = Counter(result.verdict for result in ran).most_common(2)
-    if len(ranks) == 2 and ranks[0][1] == ranks[1][1]:
-        return Score(0.0, "no verdict has most of its group")
-    return yes_or_no(trial.result.verdict == ranks[0][0], f"{trial.result.verdict}, most are {ranks[0][0]}")
+    differing = sorted(each.case for each in others if each.verdict != trial.result.verdict)
+    return Score(1 - len(differing) / len(others), f"otherwise: {', '.join(differing)}" if differing else "")
 
 
-def _age(folder: Path) -> float:
-    """When the cases were written, so that a suite that was written anew is read anew."""
-    try:
-        return (folder / CASES_FILE).stat().st_mtime
-    except OSError:
-        return 0.0
+def _score_spread(trial: Trial) -> Score:
+    spread = [
+        each.score / each.threshold
+        for each in (trial.result, *_group(trial))
+        if each.score is not None and each.threshold
+    ]
+    if len(spread) < 2:
+        return unscored("fewer than two cases of its group have a score and a threshold")
+    return Score(max(spread) - min(spread))
 
 
-@functools.lru_cache(maxsize=4)
-def _groups(folder: Path, age: float) -> dict[str, tuple[str, ...]]:
-    """Group -> ids of its cases, for results do not say what group they are of."""
-    groups: dict[str, tuple[str, ...]] = {}
-    for case in read_suite(folder).cases:
-        groups[case.group] = (*groups.get(case.group, ()), case.id)
-    return groups
+def _ungrouped(case: Case) -> str:
+    return "" if case.group else "it is of no group"
 
 
-MEASURES = {"verdict": Measure(_verdict, lambda case: "" if case.group else "it is of no group")}
+MEASURES = {
+    "verdict": Measure(_verdict, _ungrouped),
+    "score_spread": Measure(_score_spread, _ungrouped, "lower"),
+}

@@ -61,7 +61,7 @@ def _compared(change: Change, compare: _Compare) -> Measure:
         asked = case.pair is not None and case.pair.change == change
         return "" if asked else f"not a changed part of which {change} is to follow"
 
-    return Measure(value, unasked)
+    return Measure(value, unasked, of_variants=True)
 
 
 MEASURES = {

@@ -5,6 +5,7 @@ well that code tells right from wrong is measured elsewhere, on planted claims.
 """
 
 import re
+import statistics
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -29,9 +30,13 @@ def score(case: Case, result: CaseResult, results: Mapping[str, CaseResult], sui
     """Shares of claims, of cited tools and of facts.
 
     `claim_precision` is supported / (supported + refuted) and `contradiction` the rest of it; `checked` the share of
-    all claims that code could decide. `numeric_error` is the share refuted of the decided claims that state a number:
-    by how much they are off is not kept. `evidence_exists` is 1 where every id that a claim cites exists.
-    `evidence_cited` is the share of the expected tools whose evidence some claim cites.
+    all claims that code could decide. `evidence_exists` is 1 where every id that a claim cites exists. `evidence_cited`
+    is the share of the expected tools whose evidence some claim cites.
+
+    `numeric_refuted` is the share refuted of the decided claims that state a number. `numeric_error` is the mean of
+    |stated - measured| / scale over those that code measured, each at most 1, which is as wrong as a number can be. The
+    scale is the measured value, of counts at least one, and of times the duration of what was found, at least a sample:
+    how late it begins says nothing of how far off a time is.
 
     `claim_recall` is the share of the facts of the part that a supported claim states. Facts are: that it is anomalous
     (a claim of kind presence); for each place in a picture, where (kind place, with the words of the true third of the
@@ -60,9 +65,20 @@ def _contradiction(trial: Trial) -> Score:
     return unscored("code could decide no claim") if refuted is None else Score(refuted)
 
 
-def _numeric_error(trial: Trial) -> Score:
+def _numeric_refuted(trial: Trial) -> Score:
     refuted = _refuted_share([claim for claim in _decided(trial) if claim.kind in NUMERIC])
     return unscored("code could decide no claim that states a number") if refuted is None else Score(refuted)
+
+
+def _numeric_error(trial: Trial) -> Score:
+    errors = [error for error in map(_relative_error, _decided(trial)) if error is not None]
+    return Score(statistics.fmean(errors)) if errors else unscored("code measured no number that was claimed")
+
+
+def _relative_error(claim: Claimed) -> float | None:
+    if claim.stated is None or claim.measured is None or not claim.scale:
+        return None
+    return min(abs(claim.stated - claim.measured) / claim.scale, 1.0)
 
 
 def _checked(trial: Trial) -> Score:
@@ -155,6 +171,7 @@ MEASURES = {
     "claim_precision": Measure(_claim_precision),
     "contradiction": Measure(_contradiction, better="lower"),
     "checked": Measure(_checked),
+    "numeric_refuted": Measure(_numeric_refuted, better="lower"),
     "numeric_error": Measure(_numeric_error, better="lower"),
     "evidence_exists": Measure(_evidence_exists),
     "evidence_cited": Measure(_evidence_cited, _none_wanted),

@@ -7,8 +7,10 @@ from typing import Literal, NamedTuple
 from evals.cases import Case
 from evals.results import CaseResult, Score
 
-UNITS = ("_s", "_px", "_usd", "_count")
-"""Endings of names whose values are not shares."""
+UNITS = ("_s", "_px", "_usd", "_count", "_spread")
+"""Endings of names whose values are not shares; a spread is in thresholds."""
+
+_VARIANT = "a variant of a part that is scored itself"
 
 
 class Trial(NamedTuple):
@@ -33,6 +35,8 @@ class Measure(NamedTuple):
     unasked: Callable[[Case], str] = of_every_case
     """Why a case does not ask for it, by what is known of the part alone; empty where it does."""
     better: Literal["higher", "lower", "neither"] = "higher"
+    of_variants: bool = False
+    """Whether it asks variants too, which are no other parts: figures and intervals count parts."""
 
 
 Measures = Mapping[str, Measure]
@@ -54,6 +58,8 @@ def unscored(why: str) -> Score:
 
 
 def _score(name: str, measure: Measure, trial: Trial) -> Score:
+    if trial.case.variant and not measure.of_variants:
+        return unscored(_VARIANT)
     why = measure.unasked(trial.case)
     if why:
         return unscored(why)

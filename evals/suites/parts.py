@@ -79,18 +79,23 @@ def source_of(modality: Modality, folder: Path) -> Source:
     planted = plant(modality, folder / "products" / modality)
     rules = tuple(rule for rule in planted.product.rules if rule.id not in NEVER_KEPT)
     product = planted.product.model_copy(update={"rules": rules})
-    spec = folder / "products" / modality / "product.yaml"
-    values = product.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
-    write_atomically(spec, yaml.safe_dump(values, sort_keys=False, allow_unicode=True).encode())
+    spec = write_spec(product, folder / "products" / modality / "product.yaml")
     good = planted.good[0].parent.relative_to(folder).as_posix()
     source = ProductSource(name=product.name, spec=spec.relative_to(folder).as_posix(), good=(good,))
     return Source(modality, planted, product, source, folder)
 
 
+def write_spec(product: Product, path: Path) -> Path:
+    """A product.yaml."""
+    values = product.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    write_atomically(path, yaml.safe_dump(values, sort_keys=False, allow_unicode=True).encode())
+    return path
+
+
 def place_of(modality: Modality, part: PlantedPart, defect: Defect) -> Place:
     """Where a defect was planted, in the asset's own terms."""
     if modality in ("image", "depth"):
-        return Place(box=_box(defect.covers.reshape(part.raw.shape[:2])))
+        return Place(box=box_of(defect.covers.reshape(part.raw.shape[:2])))
     if modality == "point_cloud":
         points = part.raw[defect.covers]
         x, y, z = (float(value) for value in points.mean(axis=0))
@@ -101,7 +106,8 @@ def place_of(modality: Modality, part: PlantedPart, defect: Defect) -> Place:
     return Place(seconds=(float(inside[0] / rate), float(inside[-1] / rate)))
 
 
-def _box(mask: Any) -> tuple[float, float, float, float]:
+def box_of(mask: Any) -> tuple[float, float, float, float]:
+    """The box around what is true in a mask of (H, W)."""
     rows, columns = ndimage.find_objects(mask.astype(np.uint8))[0]
     return float(columns.start), float(rows.start), float(columns.stop), float(rows.stop)
 

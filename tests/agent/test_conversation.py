@@ -1,6 +1,7 @@
 """A conversation through its graph: what is understood, done and said, whatever a model does."""
 
 import base64
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,8 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver
 
 from agent import Inspector, Settings
-from agent.chat.conversation import HELP, build_conversation
+from agent.chat.answers import HELP
+from agent.chat.conversation import build_conversation
 from agent.chat.grounding import NOT_KNOWN
 from agent.simulated.bench_runs import write_run
 from agent.simulated.flanges import write_flange
@@ -67,8 +69,8 @@ def begun(learned_home: Path, parts: dict[str, Path]) -> Any:
 def talk(learned_home: Path, begun: Any, request: pytest.FixtureRequest) -> Callable[..., Chat]:
     """A conversation that goes on from there, with models of one's own."""
 
-    def make(**models: Any) -> Chat:
-        chat = Chat(Inspector(Settings(home=learned_home), **models), f"talk-{request.node.name}")
+    def make(settings: Settings | None = None, **models: Any) -> Chat:
+        chat = Chat(Inspector(settings or Settings(home=learned_home), **models), f"talk-{request.node.name}")
         chat._graph.update_state(chat._config, begun, as_node="answer")
         return chat
 
@@ -330,10 +332,12 @@ def test_a_model_that_lies_is_not_repeated(talk, scripted, answer: dict[str, Any
 
 
 def test_what_is_true_is_told_and_what_is_not_is_left_out(talk, scripted) -> None:
-    true = {"text": "The scratch covers about 7 % of the view.", "evidence": ["i1.f1.words"]}
+    told = re.search(r"covers ([\d.]+)%", talk()("How large is the scratch?").text + talk()("Describe it.").text)
+    assert told
+    true = {"text": f"The scratch covers about {float(told[1]):.0f} % of the view.", "evidence": ["i1.f1.words"]}
     false = {"text": "It is 3 mm deep.", "evidence": ["i1.f1.size"]}
     said = talk(planner=scripted(ASK), reasoner=scripted({"sentences": [false, true]}))("How large?")
-    assert said.text == "The scratch covers about 7 % of the view. [i1.f1.words]"
+    assert said.text == f"{true['text']} [i1.f1.words]"
     assert "3 mm" in dropped(said)
 
 
@@ -378,6 +382,34 @@ def test_what_was_sent_for_the_conversation_is_told(talk, scripted) -> None:
     said = embedded("What was sent?")
     assert "For this conversation text was sent to scripted: " in said.text
     assert "thread.sent2" in evidence(said)
+
+
+def paid(answer: dict[str, Any], tokens_in: int, tokens_out: int) -> AIMessage:
+    usage = {"input_tokens": tokens_in, "output_tokens": tokens_out, "total_tokens": tokens_in + tokens_out}
+    call = {"name": "Turn" if "action" in answer else "ChatAnswer", "args": answer, "id": "call", "type": "tool_call"}
+    return AIMessage("", tool_calls=[call], usage_metadata=usage)
+
+
+def test_what_a_turn_took_stands_with_its_answer(talk, scripted, learned_home) -> None:
+    asked, answered = (paid(ASK, 300, 20), paid({"sentences": []}, 900, 80))
+    settings = Settings(home=learned_home, price=2.0)
+    chat = talk(settings, planner=scripted(asked, asked), reasoner=scripted(answered, answered))
+    usage = [chat(words).additional_kwargs["usage"] for words in ("Why?", "And where?")]
+    # Of each turn by itself: 320 and 980 tokens at two dollars a million.
+    for each in usage:
+        assert (each["model_calls"], each["tokens"], each["cost"]) == (2, 1300, pytest.approx(0.0026))
+    unpriced = talk(planner=scripted(asked), reasoner=scripted(answered))
+    assert unpriced("Why?").additional_kwargs["usage"]["cost"] is None
+    assert len(chat.state["calls"]) == 4
+
+
+def test_a_turn_that_nothing_was_asked_for_took_nothing(talk, chat: Chat) -> None:
+    assert chat("", turn={"action": "help"}).additional_kwargs["usage"]["model_calls"] == 0
+    here = talk()
+    assert here("Why?").additional_kwargs["usage"]["model_calls"] == 2
+    # What cannot be done is told without asking again how to say it.
+    assert here("look closer at a9.r9").additional_kwargs["usage"]["model_calls"] == 1
+    assert here.state["calls"] == []
 
 
 def test_an_alpha_or_a_product_that_nobody_named_is_not_taken_from_a_model(talk, parts, scripted) -> None:

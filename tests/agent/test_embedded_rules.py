@@ -207,3 +207,8 @@ def test_a_long_signature_leaves_the_answer_valid() -> None:
     signature = " || ".join(f"region.contrast < -0.{number}" for number in range(10, 60))
     kind = {"name": "scratch", "description": "d", "severity": "minor", "signature": signature}
     assert Assessment.model_validate(assess(case(defect_types=[kind]))).findings[0].defect_type == "scratch"
+
+
+def test_a_region_of_a_few_pixels_does_not_cover_nothing() -> None:
+    [size] = [claim for claim in assess(case(regions=[region(area_share=2.3e-5)]))["claims"] if claim["kind"] == "size"]
+    assert (size["number"], size["text"]) == (2.3e-5, "The region covers 0.0023% of the view.")

@@ -103,12 +103,15 @@ def test_a_missing_modality_is_said(inspect, files) -> None:
 
 @pytest.mark.parametrize(("off", "status"), [(0.0, "supported"), (0.05, "refuted"), (2.0, "refuted")])
 def test_an_event_that_is_said_to_be_a_sample_later_is_refuted(motors, files, scripted, off, status) -> None:
-    start = Inspector(Settings(home=motors)).inspect(files["spike"], "motor").findings[0].measurements
-    seconds = next(each.value for each in start if each.name == "start_s")
+    found = Inspector(Settings(home=motors)).inspect(files["spike"], "motor").findings[0].measurements
+    seconds, lasting = (next(each.value for each in found if each.name == name) for name in ("start_s", "duration"))
     claim = {"kind": "time", "subject": "a1.r1", "text": "It begins.", "attribute": "start", "number": seconds + off}
     answer = {"opinion": "anomalous", "explanation": "seen", "claims": [{**claim, "evidence": ["e2"]}]}
     report = Inspector(Settings(home=motors), reasoner=scripted(answer)).inspect(files["spike"], "motor")
     assert [each.status for each in report.claims] == [status], report.claims
+    # How late the event begins says nothing of how far off the time is: how long it lasts does.
+    [kept] = report.claims
+    assert (kept.stated, kept.measured, kept.scale) == pytest.approx((seconds + off, seconds, lasting), rel=1e-5)
 
 
 def test_colours_of_a_drawing_say_nothing_and_places_are_checked_on_the_view(motors, files, scripted) -> None:

@@ -77,6 +77,11 @@ def test_an_address_that_would_carry_a_secret_into_the_report_is_refused(address
     assert "SECRET" not in str(caught.value)
 
 
+def test_nor_does_it_travel_as_a_part_of_the_models_name() -> None:
+    with pytest.raises(RequestError, match="holds a name, a password or a query"):
+        roles_of(Settings(second_reasoner="openai:a@http://me:pass@127.0.0.1:9/v1"))
+
+
 def test_an_address_without_a_model_that_could_use_it_is_refused() -> None:
     with pytest.raises(RequestError, match="the embedded model has no address"):
         roles_of(Settings(base_url=SERVER))

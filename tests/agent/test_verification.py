@@ -195,6 +195,40 @@ def test_true_claims_are_supported_and_false_ones_refuted(case, kind, subject, s
     assert verified.checked
 
 
+@pytest.mark.parametrize(
+    ("kind", "subject", "said", "measured", "scale"),
+    [
+        ("count", "a1.v1", {"number": 1}, 2, 2),
+        ("size", "a1.r1", {"number": 2 * AREA}, AREA, AREA),
+        ("number", "a1.r1", {"attribute": "area", "number": 300}, 288, 288),
+        ("number", "a1.r1", {"attribute": "contrast", "number": 0.5}, -80 / 255, 80 / 255),
+    ],
+)
+def test_a_number_is_kept_beside_what_was_measured(case, kind, subject, said, measured, scale) -> None:
+    verified = case.check(kind, subject, **said)
+    assert (verified.stated, verified.measured, verified.scale) == pytest.approx((said["number"], measured, scale))
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("colour", {"word": "darker", "number": 3.0}),
+        ("number", {"attribute": "weight", "number": 1}),
+        ("number", {"attribute": "area", "number": float("inf")}),
+    ],
+)
+def test_a_number_that_nobody_measured_is_not_kept(case, kind, said) -> None:
+    verified = case.check(kind, "a1.r1", **said)
+    assert (verified.stated, verified.measured, verified.scale) == (None, None, None)
+
+
+def test_an_error_of_what_is_nothing_is_measured_by_what_is_shown(tmp_path) -> None:
+    nothing = Case(tmp_path).check("count", "a1.v1", number=3)
+    assert (nothing.stated, nothing.measured, nothing.scale) == (3, 0, 1)
+    faint = Case(tmp_path, (BRIGHT, 120)).check("number", "a1.r1", attribute="contrast", number=0.5)
+    assert (faint.measured, faint.scale) == pytest.approx((0, 1e-4), abs=1e-9)
+
+
 @pytest.mark.parametrize("evidence", [("e99",), ("e1", "e99"), ("",), ("e1; DROP",)])
 def test_a_true_claim_that_cites_what_does_not_exist_is_refuted(case, evidence) -> None:
     verified = case.check("colour", "a1.r1", evidence, word="darker")

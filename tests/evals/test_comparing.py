@@ -125,6 +125,24 @@ def test_what_a_reader_must_know_is_said(tmp_path) -> None:
     assert found.warnings == ("Of 40 scores about 2 would look changed by chance; 1 do.",)
 
 
+def test_judged_scores_are_paired_and_a_run_without_a_judge_has_none(tmp_path) -> None:
+    def judged(folder: str, right: float, judge: str) -> Path:
+        scores = {f"c{i}": {"judged.right": right, "judged.undecided": 1 - right} for i in range(6)}
+        return write_run(tmp_path / folder, scores, judge={"model": judge, "prompt": "1"})
+
+    plain = write_run(tmp_path / "plain", {f"c{i}": {CORRECT: 1.0} for i in range(6)})
+    good, bad = judged("good", 1.0, "openai:a"), judged("bad", 0.0, "openai:a")
+    found = compare(good, bad)
+    assert {change.name: change.word for change in found.changes} == {
+        "judged.right": "worse",
+        "judged.undecided": "worse",
+    }
+    assert found.warnings == ()
+    assert [each.word for each in compare(plain, good).changes] == ["unscored"] * 3
+    (warning,) = compare(good, judged("other", 1.0, "openai:b")).warnings
+    assert "judges differ" in warning
+
+
 def test_tables_and_json_hold_what_was_found(tmp_path, capsys) -> None:
     a = write_run(tmp_path / "a", {"[red]x": {CORRECT: 1.0}, "y": {"verdict.miss": None}}, cost=None)
     b = write_run(

@@ -126,6 +126,14 @@ def test_a_gate_that_is_not_passed_is_an_exit_code(suite, out, tmp_path) -> None
         (["SUITE", "--gate", "nothing.yaml"], r"nothing.yaml: cannot be read"),
         (["SUITE", "--compare", "nothing"], r"nothing.*cannot be read"),
         (["SUITE", "--model", "nobody:x"], r"nobody"),
+        (["SUITE", "--judge", "embedded"], r"embedded model works by rules and cannot judge a text"),
+        (["SUITE", "--judge", "openai:gpt-4o"], r"openai:gpt-4o needs a key in OPENAI_API_KEY"),
+        (["SUITE", "--judge", "openai:x@http://me:secret@here/v1"], r"holds a name, a password or a query"),
+        (["SUITE", "--judge-labels", "nothing"], r"name one with --judge"),
+        (
+            ["SUITE", "--judge", "openai:x@http://here/v1", "--judge-labels", "none.jsonl"],
+            r"none.jsonl: cannot be read",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_any_work(suite, arguments, sentence, tmp_path, monkeypatch) -> None:

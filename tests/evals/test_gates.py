@@ -123,6 +123,39 @@ def test_a_file_that_is_wrong_is_named_with_what_was_expected(checked, tmp_path,
     assert sentence in str(refused.value)
 
 
+JUDGED = "{score: judged.right, at_least: 0.9}"
+
+
+@pytest.mark.parametrize(
+    "gates",
+    [
+        JUDGED,
+        "{compare: judged.right, drop_at_most: 0.1}",
+        f"{JUDGED}, {{compare: verdict.correct, drop_at_most: 0.1}}",
+        f"{JUDGED}, {{score: judged.undecided, at_most: 0.1}}",
+    ],
+)
+def test_a_models_opinion_is_never_the_only_gate(checked, tmp_path, gates) -> None:
+    with pytest.raises(
+        RequestError, match=r"gates\.yaml: .*never the only gate; add a gate on a score that code gives"
+    ):
+        checked(f"gates: [{gates}]")
+
+
+@pytest.mark.parametrize(("mean", "state"), [(0.95, "passed"), (0.85, "failed"), (None, "unscored")])
+def test_a_judged_gate_beside_one_of_code(tmp_path, mean, state) -> None:
+    (tmp_path / "gates.yaml").write_text(f"gates: [{JUDGED}, {{score: verdict.correct, at_least: 0.9}}]")
+    judge = {"scores": {"judged.right": {"mean": mean, "low": 0.8, "high": 1.0, "n": 5, "unscored": 0}}}
+    found = check_gates(tmp_path / "gates.yaml", {**SUMMARY, "judge": judge})
+    assert [result.state for result in found] == [state, "passed"]
+
+
+def test_a_judged_gate_of_a_run_without_a_judge_says_what_it_needs(checked) -> None:
+    found = checked(f"gates: [{JUDGED}, {{score: verdict.correct, at_least: 0.9}}]")
+    assert (found[0].state, found[0].ok) == ("unscored", False)
+    assert "needs --judge" in found[0].sentence
+
+
 def test_a_file_that_is_not_there(tmp_path) -> None:
     with pytest.raises(RequestError, match=r"none\.yaml: cannot be read"):
         read_gates(tmp_path / "none.yaml")

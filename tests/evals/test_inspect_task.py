@@ -167,6 +167,24 @@ def test_what_is_finished_is_taken_over(tmp_path) -> None:
     assert told[-1] == ("cases", 6, 6)
 
 
+def test_what_failed_is_taken_over_too_unless_it_is_to_be_tried_again(tmp_path) -> None:
+    cases = (*many(3), Case(id="fails", product="plate", assets=("x",)))
+    assert run(cases, tmp_path).results["fails"].error
+    again = FakeRunner()
+    assert run(cases, tmp_path, again).taken_over == 4
+    assert not again.ran
+
+    class Mended(FakeRunner):
+        def run(self, case: Case, fingerprint: str) -> CaseResult:
+            self.ran[case.id] += 1
+            return CaseResult(case=case.id, fingerprint=fingerprint, verdict="normal")
+
+    mended = Mended()
+    ran = run(cases, tmp_path, mended, retry_failed=True)
+    assert (set(mended.ran), ran.taken_over, ran.results["fails"].error) == ({"fails"}, 3, "")
+    assert run(cases, tmp_path).results["fails"].verdict == "normal"
+
+
 def test_a_bug_of_ours_stops_the_run_and_what_is_finished_is_kept(tmp_path) -> None:
     cases = many(40)
     with pytest.raises(ZeroDivisionError, match="a bug of ours") as raised:

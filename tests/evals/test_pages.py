@@ -11,6 +11,8 @@ import pytest
 from agent import Verdict
 from evals.cases import Case, Expected, ProductSource, Suite
 from evals.comparing import compare
+from evals.judge_run import agreements
+from evals.judge_store import Judgement
 from evals.pages import (
     Judged,
     comparison_section,
@@ -268,6 +270,52 @@ def test_a_comparison_stands_in_the_page(tmp_path) -> None:
     text = Elements(results_page(after, suite, compare(before, after))).text
     assert "Compared with an earlier run" in text
     assert "Right before, not any more:" in text
+
+
+def judgement(question: str, grade: str, **more: object) -> Judgement:
+    known = {
+        "asked": EVIL,
+        "answer": EVIL,
+        "why": EVIL,
+        "deterministic": "right",
+        "digest": "d",
+        "judge": EVIL,
+        "prompt": "1",
+    }
+    return Judgement(case=EVIL, question=question, grade=grade, **{**known, **more})  # type: ignore[arg-type]
+
+
+def test_what_a_judge_said_stands_apart_where_it_differs_from_code(tmp_path) -> None:
+    suite = suite_of([case("x", "normal")])
+    judged = [
+        judgement("alike", "right", person="wrong"),
+        judgement("unsure", "cannot_say", right_answer_holds=("area", EVIL)),
+        judgement("apart", "wrong", unanswerable=True, person="right"),
+    ]
+    judge = {"model": EVIL, "prompt": "1", "answers": 3, "right": 1, "wrong": 1, "cannot_say": 1, "failed": 1}
+    judge |= {"tokens": 300, "cost": None, "labels": {"used": 2, "stale": 7, "strangers": 0}}
+    judge |= {"scores": {"judged.right": {"mean": 0.5, "low": 0.1, "high": 0.9, "n": 2, "unscored": 0}}}
+    folder = write(tmp_path / "r", [result("x", "normal")], suite, judge={**judge, "agreement": agreements(judged, 0)})
+    assert "Judged by a model" in results_page(folder, suite)
+    (folder / "judged.jsonl").write_text("".join(each.model_dump_json() + "\n" for each in judged))
+    page = results_page(folder, suite)
+    elements = Elements(page)
+    assert not {"img", "script"} & set(elements.names)
+    assert "judged.right" not in elements.text[elements.text.index("Can the numbers be trusted") :]
+    assert "judged.right 0.500 0.100 to 0.900 2" in elements.text
+    assert "the judge with people 0 of 2 0.000" in elements.text
+    assert "Labels of 7 answers that have changed since are left out." in elements.text
+    assert "Judge and deterministic scorer apart: 2" in elements.text
+    assert page.index('<span class="id">apart</span>') < page.index('<span class="id">unsure</span>')
+    assert '<span class="id">alike</span>' not in page
+    assert "says that it is not known" in elements.text
+
+
+def test_a_run_that_nobody_judged_says_nothing_of_judges(tmp_path) -> None:
+    results, suite = many(4)
+    folder = write(tmp_path / "r", results, suite)
+    (folder / "judged.jsonl").write_text("of an earlier run")
+    assert "Judged" not in results_page(folder, suite)
 
 
 def test_a_folder_without_results_is_refused(tmp_path) -> None:

@@ -277,6 +277,16 @@ def test_a_study_is_run_goes_on_where_it_was_and_is_shown(folder, learned_home, 
     assert [column.header for column in qualification_table(result).columns][:2] == ["figure", "value"]
 
 
+def test_a_study_leaves_no_threads_in_the_home(folder, learned_home, tmp_path) -> None:
+    def threads() -> set[str]:
+        return {f"{path} {path.stat().st_size}" for path in learned_home.rglob("*") if "artifacts" not in path.parts}
+
+    before = threads()
+    result = run_qualification(asked(folder, tmp_path / "out", repeats=1), Settings(home=learned_home), silent)
+    assert result["study"]["parts"] == 4
+    assert threads() == before
+
+
 def test_the_parts_are_shuffled_anew_in_each_repeat(folder, learned_home, tmp_path, monkeypatch) -> None:
     orders: list[str] = []
 

@@ -5,14 +5,18 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from agent import Settings
+from agent import ChatMessage, Settings
+from agent.report import UsageInfo
 from evals import running
 from evals.cases import Case, Expected, ProductSource, Question, Suite, SuiteError
+from evals.results import CaseResult
 from evals.running import Evaluation, file_name, within
 from evals.simulated import write_plate, write_plates
+from tools import LearnedProducts
 
 CASES = (
     Case(id="sound/1", product="plate", assets=("parts/sound.png",), alpha=0.2, expected=Expected(verdict="normal")),
@@ -22,6 +26,7 @@ CASES = (
         assets=("parts/scratch.png",),
         alpha=0.2,
         expected=Expected(verdict="anomalous"),
+        group="part 1",
     ),
     Case(id="not a picture", product="plate", assets=("parts/broken.png",)),
     Case(id="not there", product="plate", assets=("parts/nothing.png",)),
@@ -72,7 +77,7 @@ def run(evaluation: Evaluation, case: Case):
 
 def test_a_part_is_inspected_and_its_result_can_be_scored_without_running_it_again(evaluation, out) -> None:
     result = run(evaluation, CASES[1])
-    assert (result.case, result.error, result.verdict) == ("scratched", "", "anomalous")
+    assert (result.case, result.group, result.error, result.verdict) == ("scratched", "part 1", "", "anomalous")
     assert result.p_value is not None
     assert result.findings
     assert {step.tool for step in result.steps} >= {"localize_anomalies", "reason_about_anomaly"}
@@ -91,8 +96,9 @@ def test_the_messages_of_an_inspection_are_there_as_long_as_its_thread_is(evalua
 
 @pytest.mark.parametrize("case", CASES[2:4], ids=lambda case: case.id)
 def test_a_part_that_cannot_be_inspected_says_why(evaluation, case) -> None:
+    case = case.model_copy(update={"group": "g"})
     result = run(evaluation, case)
-    assert result.verdict is None
+    assert (result.verdict, result.group) == (None, "g")
     assert Path(case.assets[0]).name in result.error
     assert evaluation.messages(case, result) == []
 
@@ -115,6 +121,8 @@ def test_questions_are_asked_in_a_conversation_or_read_from_the_record(evaluatio
     assert (defect.option, defect.text) == (0, "Yes")
     assert not operator.known
     assert evaluation.messages(ASKED, result)
+    # The first answer is worded, and two questions are understood and answered.
+    assert result.model_calls == run(evaluation, CASES[1]).model_calls + 5
 
 
 def test_a_conversation_that_was_broken_off_begins_anew(evaluation) -> None:
@@ -172,6 +180,37 @@ def test_a_product_is_learned_anew_when_its_source_has_changed(folder, tmp_path)
     write_plate(copy / "good" / "one_more.png", 900)
     assert fingerprint() != first
     assert told
+
+
+def test_a_product_is_learned_with_its_seed(tmp_path, monkeypatch) -> None:
+    write_plates(tmp_path / "good", 2)
+    seeds: list[int] = []
+    learn = LearnedProducts.learn
+
+    def watched(self: LearnedProducts, *given: Any, **more: Any) -> Any:
+        seeds.append(given[3].seed)
+        return learn(self, *given, **more)
+
+    monkeypatch.setattr(LearnedProducts, "learn", watched)
+    for seed in (0, 3, 3):
+        source = ProductSource(name="plate", good=("good",), seed=seed)
+        suite = Suite(name="plates", products=(source,), cases=CASES[:1])
+        Evaluation(suite, tmp_path, tmp_path / "out", Settings()).prepare()
+    assert seeds == [0, 3]
+
+
+def test_what_was_said_adds_to_what_was_spent(evaluation) -> None:
+    inspected = CaseResult(case="c", fingerprint="f", model_calls=4, tokens=100, cost=0.5)
+
+    def said(tokens: int, cost: float | None) -> ChatMessage:
+        usage = UsageInfo(steps=0, model_calls=2, tokens=tokens, cost=cost, seconds=1.0)
+        return ChatMessage(who="anomalyst", text="Yes.", usage=usage)
+
+    asked = ChatMessage(who="person", text="Is it?")
+    told = running._spent(inspected, (asked, said(10, 0.25), said(20, 0.125)))
+    assert told == {"model_calls": 8, "tokens": 130, "cost": 0.875}
+    assert running._spent(inspected, (said(10, 0.25), said(20, None)))["cost"] is None
+    assert running._spent(inspected, ()) == {"model_calls": 4, "tokens": 100, "cost": 0.5}
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from evals.cases import Case, Expected
+from evals.cases import Case, Expected, Variant
 from evals.results import CaseResult
 from evals.whole_suite import WORDS, whole_suite
 
@@ -48,6 +48,32 @@ def test_a_wrong_verdict_lowers_what_is_of_verdicts_and_leaves_what_is_of_p_valu
 def test_a_case_that_failed_is_a_wrong_verdict() -> None:
     failed = {**RESULTS, "a1": result("a1", None, None, "it broke")}
     assert whole_suite(CASES, failed)["balanced_accuracy"] == 0.25
+
+
+def test_verdicts_that_stayed_are_told_by_kind_of_change_and_count_as_no_parts() -> None:
+    def variant(id_: str, of: str, kind: Variant) -> Case:
+        return Case(id=id_, product="p", assets=("a.png",), group=of, variant=kind)
+
+    parts = [case_.model_copy(update={"group": case_.id}) for case_ in CASES]
+    varied = [variant(f"{id_}/jpeg", id_, "jpeg") for id_ in ("n1", "n2", "a1", "a2")] + [variant("v", "n1", "seed")]
+    varied.append(variant("f", "x", "shifted"))
+    results = {
+        **RESULTS,
+        "n1/jpeg": result("n1/jpeg", "normal", 0.7),
+        "n2/jpeg": result("n2/jpeg", "normal", 0.7),
+        "a1/jpeg": result("a1/jpeg", None, None, "it broke"),
+        "a2/jpeg": result("a2/jpeg", "review", 0.3),
+        "v": result("v", "normal", 0.9),
+        "x": result("x", None, None, "it broke"),
+        "f": result("f", None, None, "it broke"),
+    }
+    found = whole_suite([*parts, *varied], results)
+    # n1 and a2 stayed, n2 changed, a1 failed.
+    assert (found["agreement_jpeg"], found["agreement_seed"], found["agreement_mirrored"]) == (0.5, 1.0, None)
+    # What broke twice did not stay as it was.
+    assert found["agreement_shifted"] == 0.0
+    before = whole_suite(CASES, RESULTS)
+    assert all(found[name] == value for name, value in before.items() if value is not None)
 
 
 def test_nothing_known_gives_nothing() -> None:

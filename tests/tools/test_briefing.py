@@ -8,7 +8,7 @@ import pytest
 
 from knowledge import DefectType, NormalityRule, Product
 from tools.assets import Asset
-from tools.briefing import CONDITIONS, reasoner_briefing, reasoner_panels
+from tools.briefing import CONDITIONS, _rounded, reasoner_briefing, reasoner_panels
 from tools.evidence import (
     Compared,
     Evidence,
@@ -223,3 +223,10 @@ def test_rounding_does_not_turn_a_normal_p_value_into_an_anomalous_one(p_value, 
     assert p_value > alpha
     localization = briefing_of(log_of(localized(p_value=p_value, alpha=alpha)))["localization"]
     assert localization["p_value"] > localization["alpha"]
+
+
+@pytest.mark.parametrize(
+    ("value", "told"), [(0.123456, 0.1235), (-12.34567, -12.3457), (0.0, 0.0), (2.34e-5, 2.3e-5), (-4.96e-5, -5e-5)]
+)
+def test_a_measurement_is_told_in_four_decimals_and_a_small_one_in_two_digits(value, told) -> None:
+    assert _rounded({"area_share": value}) == {"area_share": told}

@@ -9,7 +9,8 @@ import pytest
 
 from knowledge import FittedPartError, ToolFailure
 from tools.fitted import Fitted
-from tools.geometry.height_localizer import HeightLocalizer, fit_height_map
+from tools.geometry.height_fitting import fit_height_map
+from tools.geometry.height_localizer import HeightLocalizer
 from tools.geometry.height_map import HeightMap
 from tools.measuring import as_values
 

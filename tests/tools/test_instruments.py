@@ -16,7 +16,7 @@ from knowledge import NormalityRule, Product, ReferenceImage, ReferenceIndex, To
 from tools.artifacts import ArtifactStore
 from tools.assets import Limits, load_image
 from tools.evidence import Assessed, Evidence, Failed, Localized
-from tools.instruments import MAX_REGIONS, Instruments, Outcome
+from tools.instruments import Instruments
 from tools.learned import LearnedProduct
 from tools.localization import ConformalCalibration, Localizer, LocalizerSettings, Manifest
 from tools.localization.anomaly_map import MapScale
@@ -28,6 +28,8 @@ from tools.localization.memory import PatchMemory
 from tools.localization.normal import Normal
 from tools.localization.projection import Projection
 from tools.measuring import as_values
+from tools.outcomes import Outcome
+from tools.picture_instruments import MAX_REGIONS
 from tools.reasoning import Member, Role
 
 GRAY = 51
@@ -52,9 +54,6 @@ class Brightness:
 
     def __init__(self) -> None:
         self.asked = 0
-
-    def project(self, tokens: Tensor, layer: int) -> None:
-        return None
 
     def preprocess(self, pixels: np.ndarray, area: int) -> Tensor:
         return torch.from_numpy(pixels / 255).permute(2, 0, 1).float()
