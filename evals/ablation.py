@@ -65,6 +65,7 @@ class Variant(NamedTuple):
     """What is left of the looks."""
     shuffled: bool = False
     """True where the first look's distances are dealt out to its places by chance, at each of its levels."""
+    looks: int = _LOOKS
     aligned: bool = False
     """True where the references decide whether pictures are compared with them place by place."""
     whiten: bool | None = None
@@ -103,8 +104,8 @@ def _variants(backbone: Backbone) -> list[Variant]:
         Variant("two looks, prompts and image-level prompts", _ALL_KINDS, image_prompts=True),
         Variant("two looks and place by place", aligned=True),
         Variant("two looks"),
-        Variant("first look alone", change=_look(0, layers)),
-        Variant("second look alone", change=_look(1, layers)),
+        Variant("first look alone", change=_look(0, layers), looks=1),
+        Variant("second look alone", change=_look(1, layers), looks=1),
         Variant("shuffled first look with the second", shuffled=True),
         *(Variant(f"two looks, layer {index + 1} alone", change=_layer(index, layers)) for index in range(layers)),
         Variant("two looks, layers in one memory", change=_joined(layers)),
@@ -161,7 +162,8 @@ def _figures(
     train, held_out, test = (
         [variant.change(seen) for seen in of] for of in (pictures.train, pictures.held_out, pictures.test)
     )
-    appearance = pictures.appearance.model_copy(update=_whitened(variant.whiten))
+    areas = pictures.appearance.areas[: variant.looks]
+    appearance = pictures.appearance.model_copy(update={"areas": areas, **_whitened(variant.whiten)})
     own = settings.model_copy(update={} if variant.aligned else {"aligned": False})
     normal = _built(variant, train, held_out, own, appearance, prompts)
     waiting = iter(test)

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from agent import Verdict
-from evals.judge_scores import JUDGED_LOWER_IS_BETTER
+from evals.judge import JUDGED_LOWER_IS_BETTER
 from evals.metrics import Estimate, paired_difference
 from evals.results import CaseResult
 from evals.scorers import DESCRIPTIVE, LOWER_IS_BETTER

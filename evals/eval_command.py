@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from evals.cases import Case, Suite
     from evals.comparing import Comparison
     from evals.inspect_task import Ran, Scores
-    from evals.judge import Judge
-    from evals.judge_run import JudgedRun
+    from evals.judge import Judge, JudgedRun
     from evals.running import Evaluation
     from tools import Progress
 
@@ -165,7 +164,7 @@ def ask(name: str, models: dict[str, Any], out: Path | None, options: Options) -
     from evals.cases import read_suite
     from evals.comparing import read_run
     from evals.gates import read_gates
-    from evals.judge_store import read_judgements
+    from evals.judge import read_judgements
 
     settings = Inspector(**models).settings
     judge = _judge(options, settings)
@@ -217,8 +216,7 @@ def _judge(options: Options, settings: "Settings") -> "Judge | None":
         if options.judge_labels is not None:
             raise RequestError("--judge-labels tells how far a judge agrees with people; name one with --judge")
         return None
-    from evals.judge import Judge
-    from evals.judge_labels import read_labels
+    from evals.judge import Judge, read_labels
 
     if options.judge_labels is not None:
         read_labels(options.judge_labels)
@@ -226,8 +224,7 @@ def _judge(options: Options, settings: "Settings") -> "Judge | None":
 
 
 def _judged(asked: Asked, ran: "Ran", progress: "Progress") -> "JudgedRun | None":
-    from evals.judge_labels import read_labels
-    from evals.judge_run import judge_run
+    from evals.judge import judge_run, read_labels
 
     if asked.judge is None:
         return None
@@ -277,7 +274,7 @@ def _show(
 ) -> None:
     from agent import results
     from evals.comparing import comparison_tables
-    from evals.judge_lines import judge_lines, judge_table
+    from evals.judge import judge_lines, judge_table
     from evals.pages import PAGE_FILE
     from evals.summaries import spent_line, summary_table, whole_line
 

@@ -8,7 +8,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from evals.comparing import Change, Comparison
-from evals.judge_scores import FAMILY, is_judged
+from evals.judge import FAMILY, is_judged
 from knowledge import Frozen, RequestError
 
 _SLACK = 1e-9

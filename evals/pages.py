@@ -12,8 +12,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, select_autoescape
 from agent import Verdict
 from evals.cases import Case, Suite
 from evals.comparing import CORRECT, Comparison, Run, ScoreLine, read_run
-from evals.judge_page import judge_section
-from evals.judge_scores import is_judged
+from evals.judge import is_judged, judge_section
 from evals.metrics import alarm_rates, binomial_interval, risk_coverage
 from evals.results import CaseResult
 from evals.scorers import DESCRIPTIVE, LOWER_IS_BETTER, UNITS

@@ -2,8 +2,8 @@
 
 import pytest
 
-from evals.judge_agreement import Pair, agreement
-from evals.judge_lines import agreement_words
+from evals.judge.agreement import Pair, agreement
+from evals.judge.lines import agreement_words
 
 
 def pairs(rr: int = 0, rw: int = 0, wr: int = 0, ww: int = 0, cr: int = 0, cw: int = 0) -> list[Pair]:

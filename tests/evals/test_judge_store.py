@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from evals.judge_labels import LabelLine, labelled, read_labels
-from evals.judge_store import Judgement, JudgementStore, judgements_of_run, read_judgements, subject_of
+from evals.judge.labels import LabelLine, labelled, read_labels
+from evals.judge.store import Judgement, JudgementStore, judgements_of_run, read_judgements, subject_of
 from knowledge import RequestError, StoreError
 
 

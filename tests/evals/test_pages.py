@@ -11,8 +11,7 @@ import pytest
 from agent import Verdict
 from evals.cases import Case, Expected, ProductSource, Suite
 from evals.comparing import compare
-from evals.judge_run import agreements
-from evals.judge_store import Judgement
+from evals.judge import Judgement, agreements
 from evals.pages import (
     Judged,
     comparison_section,

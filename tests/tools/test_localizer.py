@@ -24,6 +24,7 @@ from tools.localization import (
     fit_localizer,
     fitting,
 )
+from tools.localization import normal as normal_module
 from tools.localization.anomaly_map import MapScale
 from tools.localization.appearance import Appearance
 from tools.localization.features import Features
@@ -295,6 +296,14 @@ def test_many_references_are_learned_from_in_bounded_memory(plate, monkeypatch) 
     thinned = fit_localizer(parts(plate, range(8)), parts(plate, range(10, 14)), SMALL)
     assert not torch.equal(thinned.normal.memories[0].patches, whole.normal.memories[0].patches)
     assert thinned.localize(plate(20, "spot")).score > 2 * thinned.localize(plate(21)).score
+
+
+def test_memories_of_deeper_layers_grow_with_the_references(plate, monkeypatch) -> None:
+    found = fit_localizer(parts(plate, range(8)), settings=SMALL)
+    assert [len(memory.patches) for memory in found.normal.memories] == [60, 160]
+    monkeypatch.setattr(normal_module, "_AT_MOST", 100)
+    found = fit_localizer(parts(plate, range(8)), settings=SMALL)
+    assert [len(memory.patches) for memory in found.normal.memories] == [60, 100]
 
 
 def test_more_parts_than_prompts_are_scaled_by_are_all_calibrated_on(plate, monkeypatch) -> None:

@@ -22,6 +22,12 @@ from tools.localization.saved import expect
 from tools.localization.state_texts import StateTexts
 from tools.localization.template import Template
 
+_OF_A_REFERENCE = 20
+"""Patches of a deeper layer that are remembered for each reference, where that is more than the usual number."""
+
+_AT_MOST = 4000
+"""Patches that a memory grows to: its comparison stays cheaper than that of the finest layer."""
+
 
 class Normal(NamedTuple):
     """Learned from normal parts, or told by texts."""
@@ -46,12 +52,12 @@ class Normal(NamedTuple):
         memories = tuple(
             PatchMemory.fit(
                 torch.cat([as_patches(seen.patches[level][None]) for seen in parts]),
-                settings.memory_size,
+                size,
                 settings.seed,
                 components=appearance.components,
                 whiten=appearance.whiten,
             )
-            for level in range(len(parts[0].patches))
+            for level, size in enumerate(_sizes(parts, settings, appearance))
         )
         template = None if settings.aligned is False else Template.fit(seen.grey for seen in parts)
         return cls(memories, template, embeddings=torch.stack([seen.embedding for seen in parts]))
@@ -114,6 +120,16 @@ class Normal(NamedTuple):
             expect(tensors, "embeddings", len(manifest.memory_parts), size.embedding),
             PromptedPicture.of_tensors(tensors, size.embedding) if manifest.image_prompted else None,
         )
+
+
+def _sizes(parts: Sequence[Seen], settings: LocalizerSettings, appearance: Appearance) -> list[int]:
+    """Patches to remember at each level.
+
+    Deeper layers have few places to compare, so that their memories can grow with the references, as PatchCore's do.
+    """
+    deeper = max(settings.memory_size, min(_OF_A_REFERENCE * len(parts), _AT_MOST))
+    layers = len(parts[0].patches) // len(appearance.areas)
+    return [settings.memory_size, *[deeper] * (layers - 1)] * len(appearance.areas)
 
 
 def _memory(tensors: Mapping[str, Tensor], level: int, channels: int) -> PatchMemory:

@@ -15,10 +15,10 @@ from evals import inspect_task
 from evals.cases import Case, Expected, ProductSource, Question, Suite, write_suite
 from evals.eval_command import evaluate
 from evals.inspect_task import Ran
-from evals.judge import Judge
-from evals.judge_prompt import BEGIN, END, JUDGE
-from evals.judge_run import JudgedRun, judge_run
-from evals.judge_store import judgements_of_run
+from evals.judge.grader import Judge
+from evals.judge.prompt import BEGIN, END, JUDGE
+from evals.judge.run import JudgedRun, judge_run
+from evals.judge.store import judgements_of_run
 from evals.results import Answered, CaseResult, Score
 from evals.running import Evaluation
 from evals.store import ResultStore

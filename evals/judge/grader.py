@@ -12,9 +12,9 @@ from langchain_core.messages import HumanMessage, SystemMessage
 from pydantic import Field
 
 from agent import Settings, cost_of_calls, member_of
-from evals.judge_answers import Worded
-from evals.judge_prompt import BEGIN, END, JUDGE, JUDGE_PROMPT_VERSION
-from evals.judge_store import Grade, Judgement
+from evals.judge.answers import Worded
+from evals.judge.prompt import BEGIN, END, JUDGE, JUDGE_PROMPT_VERSION
+from evals.judge.store import Grade, Judgement
 from knowledge import RequestError
 from tools import Answer, ModelCall, NoAnswer, ask
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from evals.judge_store import Judgement, Label, Subject, subject_of
+from evals.judge.store import Judgement, Label, Subject, subject_of
 from knowledge import RequestError
 
 

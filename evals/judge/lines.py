@@ -7,8 +7,8 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from evals.judge_scores import JUDGED_LOWER_IS_BETTER
-from evals.judge_store import JUDGED_FILE
+from evals.judge.scores import JUDGED_LOWER_IS_BETTER
+from evals.judge.store import JUDGED_FILE
 
 AGREEMENTS = {
     "people": "the judge with people",

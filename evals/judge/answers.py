@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from evals.cases import Case, Question
-from evals.judge_store import Label
+from evals.judge.store import Label
 from evals.results import CaseResult
 from evals.scorers.questions import is_right
 

@@ -1,12 +1,14 @@
 """What a judge made of a run, for its page: the figures, and the answers that people should label first."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from evals.comparing import Run
-from evals.judge_lines import AGREEMENTS
-from evals.judge_scores import JUDGED_LOWER_IS_BETTER
-from evals.judge_store import Judgement, judgements_of_run
+from evals.judge.lines import AGREEMENTS
+from evals.judge.scores import JUDGED_LOWER_IS_BETTER
+from evals.judge.store import Judgement, judgements_of_run
+
+if TYPE_CHECKING:
+    from evals.comparing import Run
 
 _MOST_SHOWN = 200
 _MOST_TEXT = 1200
@@ -30,7 +32,7 @@ class JudgeSection(NamedTuple):
     lower_is_better: frozenset[str] = JUDGED_LOWER_IS_BETTER
 
 
-def judge_section(run: Run) -> JudgeSection | None:
+def judge_section(run: "Run") -> JudgeSection | None:
     """`None` for a run that nobody judged."""
     summary = run.summary.get("judge")
     if not isinstance(summary, Mapping):

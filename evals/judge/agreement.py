@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from evals.judge_store import Grade, Label
+from evals.judge.store import Grade, Label
 from evals.metrics import Interval, binomial_interval, cohen_kappa
 from evals.metrics.intervals import RESAMPLES
 

@@ -4,8 +4,8 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
 from evals.cases import Case
-from evals.judge_answers import judged_questions
-from evals.judge_store import Judgement
+from evals.judge.answers import judged_questions
+from evals.judge.store import Judgement
 from evals.results import CaseResult, Score
 
 Scores = dict[str, Score]

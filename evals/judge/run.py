@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from evals.cases import Case
-from evals.judge import Judge
-from evals.judge_agreement import DECIDED, UNDECIDED, Agreement, Pair, agreement
-from evals.judge_answers import Worded, words_of
-from evals.judge_labels import Labelled, LabelLine, labelled
-from evals.judge_prompt import JUDGE_PROMPT_VERSION
-from evals.judge_scores import Scores, judged_scores
-from evals.judge_store import Judgement, JudgementStore, Subject
+from evals.judge.agreement import DECIDED, UNDECIDED, Agreement, Pair, agreement
+from evals.judge.answers import Worded, words_of
+from evals.judge.grader import Judge
+from evals.judge.labels import Labelled, LabelLine, labelled
+from evals.judge.prompt import JUDGE_PROMPT_VERSION
+from evals.judge.scores import Scores, judged_scores
+from evals.judge.store import Judgement, JudgementStore, Subject
 from evals.results import CaseResult
 from evals.summaries import figures_of
 from tools import Progress
