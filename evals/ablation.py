@@ -27,7 +27,6 @@ from tools import (
     Progress,
     Seen,
     adapt,
-    align,
     as_aligned,
     bring_picture_to_scale,
     bring_to_scale,
@@ -35,6 +34,7 @@ from tools import (
     load_backbone,
     look_at,
     see,
+    tell_alignment,
     to_view,
 )
 
@@ -186,7 +186,7 @@ def _built(
     normal = Normal.fit(train, settings, appearance)
     if variant.prompts or variant.aligned:
         others, apart = _apart(train, held_out, settings, appearance, normal)
-        found = align(settings.aligned, others, apart)
+        found = tell_alignment(settings.aligned, others, apart)
         normal, *others = (as_aligned(known, found) for known in (normal, *others))
     if variant.prompts:
         chosen = prompts[variant.prompts]

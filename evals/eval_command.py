@@ -125,8 +125,8 @@ def run_evaluation(asked: Asked, progress: "Progress") -> "tuple[dict[str, Any],
             retry_failed=asked.options.retry_failed,
             progress=progress,
         )
-        judged = _judged(asked, ran, progress)
         summary = summary_of(asked, ran, round(time.perf_counter() - begun, 3))
+        judged = _judged(asked, ran, progress)
         if judged is not None:
             summary["judge"] = judged.summary
         store.finish(ran.results.values(), _all_scores(ran, judged), summary)

@@ -13,7 +13,7 @@ import numpy as np
 from evals.datasets import LabelledSet, read_sets
 from evals.judging import (
     DETECTION,
-    Judge,
+    Detect,
     averages,
     detection,
     judge_by,
@@ -30,7 +30,7 @@ from tools import LocalizerSettings, Progress, fit_localizer, fit_zero_shot, nou
 
 
 class Learned(NamedTuple):
-    judge: Judge
+    judge: Detect
     facts: dict[str, Any]
     """What is worth knowing of what was learned, for the record of the draw."""
 
@@ -60,6 +60,8 @@ def run_few_shot(
         raise RequestError("--shots: expected numbers of references, such as 1,2,4, or 0 for none at all")
     if draws < 1:
         raise RequestError(f"--draws {draws}: expected at least one draw of references")
+    if peers and 0 in shots:
+        raise RequestError("peers cannot do without references; leave 0 out of --shots, or leave --peers out")
     rivals = load_peers(peers, settings)
     sets = read_sets(source, names, settings.seed)
     seeds = range(settings.seed, settings.seed + draws)

@@ -155,6 +155,8 @@ def _checked_change(gate: ChangeGate, comparison: Comparison | None) -> GateResu
         return GateResult(
             asked, "skipped", f"{gate.compare} was compared with nothing; give --compare to check this gate."
         )
+    if is_judged(gate.compare) and comparison.first.judge != comparison.second.judge:
+        return GateResult(asked, "unscored", f"{gate.compare} was given by two judges, so the gate cannot pass.")
     change = comparison.change(gate.compare)
     if change is None or change.difference is None:
         return GateResult(

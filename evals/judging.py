@@ -31,7 +31,7 @@ DETECTION = ("image_auroc", "pixel_ap", "pixel_f1_max", "pixel_auroc", "aupro")
 """The figures of `detection`."""
 
 Pixels = NDArray[np.uint8]
-Judge = Callable[[Pixels], tuple[float, NDArray[np.float32]]]
+Detect = Callable[[Pixels], tuple[float, NDArray[np.float32]]]
 """(H, W, 3) RGB -> the score of the picture and its (H, W) map, higher meaning more anomalous."""
 
 T = TypeVar("T")
@@ -90,7 +90,7 @@ def _pixels(path: Path) -> Pixels:
     return load_image(path).pixels
 
 
-def judge_by(localizer: Localizer, template: Template | None = None) -> Judge:
+def judge_by(localizer: Localizer, template: Template | None = None) -> Detect:
     def judge(pixels: Pixels) -> tuple[float, NDArray[np.float32]]:
         result = localizer.localize(pixels, template)
         return result.score, result.map
@@ -106,7 +106,7 @@ def watched(items: Sequence[T], what: str, progress: Progress) -> Iterator[T]:
     progress(what, len(items), len(items))
 
 
-def judge_each(judge: Judge, images: Iterable[LabelledImage]) -> Iterator[Judged]:
+def judge_each(judge: Detect, images: Iterable[LabelledImage]) -> Iterator[Judged]:
     """Maps come at the size at which maps and masks are compared."""
     for image in images:
         pixels = image.pixels()

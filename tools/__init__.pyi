@@ -203,9 +203,6 @@ from .localization import (
     adapt as adapt,
 )
 from .localization import (
-    align as align,
-)
-from .localization import (
     as_aligned as as_aligned,
 )
 from .localization import (
@@ -246,6 +243,9 @@ from .localization import (
 )
 from .localization import (
     see as see,
+)
+from .localization import (
+    tell_alignment as tell_alignment,
 )
 from .localization.anomaly_map import (
     to_view as to_view,

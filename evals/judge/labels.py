@@ -38,7 +38,7 @@ class Labelled(NamedTuple):
 def read_labels(path: Path) -> tuple[LabelLine, ...]:
     """Read a file of labels; raises `RequestError` naming file, line and field."""
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise RequestError(f"{path}: cannot be read ({error}); give a judged.jsonl with person filled in") from error
     return tuple(_line(line, f"{path}, line {number}") for number, line in enumerate(lines, start=1) if line.strip())

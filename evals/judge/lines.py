@@ -69,5 +69,5 @@ def _asked(judge: Mapping[str, Any]) -> str:
     failed = f", {judge['failed']} of them without a usable reply" if judge["failed"] else ""
     return (
         f"judge: {judge['answers']} answers, {judge['taken_over']} taken over, {judge['cannot_say']} not decided{failed}; "
-        f"{judge['tokens']} tokens, {cost}"
+        f"{judge['tokens']} tokens, {cost} for all of them"
     )

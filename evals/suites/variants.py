@@ -30,7 +30,7 @@ def varied(case: Case, folder: Path, again: str = "") -> list[Case]:
     pixels = np.asarray(Image.open(folder / case.assets[0]))
     found = [part]
     for kind, changed in _CHANGED.items():
-        path = folder / "assets" / kind / f"{Path(case.assets[0]).stem}{changed.suffix}"
+        path = folder / "assets" / kind / f"{case.id}{changed.suffix}"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(changed.change(pixels)).save(path, quality=_QUALITY)
         found.append(variant_of(part, kind, assets=(path.relative_to(folder).as_posix(),)))

@@ -75,6 +75,13 @@ def test_a_cloud_without_pixels_lies_on_its_largest_plane() -> None:
     np.testing.assert_array_equal(without_plane(cloud(away, grid=False), "a").kept, np.flatnonzero(box))
 
 
+@pytest.mark.parametrize("height", [-5.0, 0.0, 5.0, 400.0])
+def test_a_scan_with_pixels_may_count_upwards(height: float) -> None:
+    points, box = scanned()
+    upwards = points * [1, 1, -1] + np.array([0, 0, 300.0 + height])
+    np.testing.assert_array_equal(without_plane(cloud(upwards), "a").kept, np.flatnonzero(box))
+
+
 def test_faces_and_colours_go_with_their_points() -> None:
     points, box = scanned()
     index, colours = np.arange(SIDE**2), np.repeat(np.arange(SIDE**2)[:, None] % 256, 3, axis=1).astype(np.uint8)

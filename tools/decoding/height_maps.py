@@ -94,7 +94,7 @@ def _read_tiff(content: bytes, max_pixels: int, min_side: int, notes: list[str])
 
     with tifffile.TiffFile(io.BytesIO(content)) as file:
         page: Any = file.pages.first
-        if page.samplesperpixel == 3 and np.dtype(page.dtype).kind == "f":
+        if page.samplesperpixel == 3 and page.dtype is not None and np.dtype(page.dtype).kind == "f":
             raise AssetError(_COORDINATES)
         if page.samplesperpixel != 1 or page.imagedepth != 1 or not is_height_dtype(np.dtype(page.dtype)):
             raise AssetError(

@@ -61,7 +61,7 @@ def _is_scan(content: bytes) -> bool:
 
     with _quiet(), tifffile.TiffFile(io.BytesIO(content)) as file:
         page: Any = file.pages.first
-        return bool(page.samplesperpixel > 1 and np.dtype(page.dtype).kind == "f")
+        return bool(page.samplesperpixel > 1 and page.dtype is not None and np.dtype(page.dtype).kind == "f")
 
 
 def read_scan(content: bytes, *, limit: int, max_pixels: int) -> Scanned:
@@ -92,13 +92,14 @@ def _read_tiff(content: bytes, max_pixels: int) -> _Page:
 
     with tifffile.TiffFile(io.BytesIO(content)) as file:
         page: Any = file.pages.first
-        if page.samplesperpixel != _CHANNELS or page.imagedepth != 1:
+        if page.samplesperpixel != _CHANNELS or page.imagedepth != 1 or page.dtype is None:
             raise AssetError(
                 f"has {page.samplesperpixel} channels of {page.dtype}; "
                 "a scan has three, the coordinates x, y, z that were seen at each pixel"
             )
         _check(page.imagewidth, page.imagelength, np.dtype(page.dtype), max_pixels)
-        _check(max(page.imagewidth, page.tilewidth), max(page.imagelength, page.tilelength), page.dtype, max_pixels)
+        tiled = max(page.imagewidth, page.tilewidth), max(page.imagelength, page.tilelength)
+        _check(*tiled, np.dtype(page.dtype), max_pixels)
         _check_complete(page, len(content))
         array: NDArray[Any] = page.asarray()
         return _Page(np.moveaxis(array, 0, -1) if page.axes == "SYX" else array, len(file.pages))

@@ -123,11 +123,12 @@ def _largest(points: Points, near: float) -> NDArray[np.int64]:
 
 
 def _is_upward(plane: _Plane, cloud: PointCloud) -> bool:
-    """The camera, in whose frame an organised scan is, sees the part's side; else it is where more points are."""
-    if cloud.grid is not None:
-        return plane.offset < 0
+    """An organised scan in its camera's frame has the part on the side of the origin; else it is where more points are."""
     above = plane.above(cloud.points)
-    return bool((above > plane.margin).sum() >= (above < -plane.margin).sum())
+    up, down = int((above > plane.margin).sum()), int((above < -plane.margin).sum())
+    if cloud.grid is not None and (up if plane.offset < 0 else down) >= _FEWEST:
+        return plane.offset < 0
+    return up >= down
 
 
 def _together(points: Points) -> NDArray[np.int64]:

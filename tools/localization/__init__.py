@@ -11,11 +11,11 @@ from tools.localization.features import join_layers
 from tools.localization.fitting import (
     Part,
     Progress,
-    align,
     as_aligned,
     bring_picture_to_scale,
     bring_to_scale,
     fit_localizer,
+    tell_alignment,
 )
 from tools.localization.localizer import Localization, Localizer
 from tools.localization.looks import Seen, see
@@ -50,7 +50,6 @@ __all__ = [
     "Seen",
     "Template",
     "adapt",
-    "align",
     "as_aligned",
     "blobs",
     "bring_picture_to_scale",
@@ -66,4 +65,5 @@ __all__ = [
     "noun_of",
     "parse_looks",
     "see",
+    "tell_alignment",
 ]

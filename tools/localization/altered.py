@@ -25,15 +25,17 @@ from tools.localization.fitting import Part, Progress
 from tools.localization.looks import Dimensions, Seen, dimensions, see
 from tools.localization.manifest import LocalizerSettings
 from tools.localization.normal import Normal
+from tools.localization.saved import expect
 from tools.localization.synthesis import KINDS, synthesize
 
-_FORMAT = 4
+_FORMAT = 5
 """Raised whenever the cache of an older program would hold something else."""
 
 _PATCHES = 400
 """Of each kind, changed and unchanged, that are kept of a picture at each level."""
 
 _SCALED_BY = 20
+"""Normal pictures by which differences are brought to the scale of a product."""
 
 _NOT_LOOKED_AT_BY = {"prompts", "weights", "image_prompts"}
 """Settings of a localiser that do not change what is encoded, or that are told otherwise."""
@@ -121,12 +123,21 @@ def altered_of(
 def _kept(tensors: dict[str, Tensor], size: Dimensions) -> Altered:
     """What a cache holds; raises `KeyError` or `ValueError` where that is something else."""
     widths = (*size.channels, size.embedding)
-    *layers, whole = (
-        Encoded(*(tensors[f"{field}.{index}"] for field in Encoded._fields)) for index in range(len(widths))
-    )
-    if any(of.encoded.shape[1:] != (width + 1,) for of, width in zip((*layers, whole), widths, strict=True)):
-        raise ValueError("encoded with another backbone")
+    *layers, whole = (_read_encoded(tensors, index, width) for index, width in enumerate(widths))
     return Altered(tuple(layers), whole)
+
+
+def _read_encoded(tensors: dict[str, Tensor], index: int, width: int) -> Encoded:
+    encoded = expect(tensors, f"encoded.{index}", None, width + 1, dtype=torch.float16)
+    found = Encoded(
+        encoded,
+        expect(tensors, f"changed.{index}", len(encoded), dtype=torch.float16),
+        expect(tensors, f"picture.{index}", len(encoded), dtype=torch.int16),
+        expect(tensors, f"kind.{index}", len(encoded), dtype=torch.int16),
+    )
+    if not len(encoded):
+        raise ValueError("nothing is kept")
+    return found
 
 
 def _altered(

@@ -74,7 +74,7 @@ def fit_localizer(
         others = _spread(_without_each(learned, settings, appearance, progress))
         held_out = iter(_spread(learned) if others else [])
     first = list(islice(held_out, _SCALED_BY))
-    found = align(settings.aligned, others, first)
+    found = tell_alignment(settings.aligned, others, first)
     normal, *others = (as_aligned(known, found) for known in (normal, *others))
     prompted = bring_to_scale(adapted.prompts, others[: len(first)], first) if adapted and first else None
     others = [known._replace(prompted=prompted) for known in others]
@@ -113,7 +113,7 @@ def fit_localizer(
     )
 
 
-def align(declared: bool | None, others: Sequence[Normal], held_out: Sequence[Seen]) -> Alignment:
+def tell_alignment(declared: bool | None, others: Sequence[Normal], held_out: Sequence[Seen]) -> Alignment:
     """Whether parts lie in the same place, by one part or more that the templates of the `others` have not seen."""
     pairs = [(known.template, seen) for known, seen in zip(others, held_out, strict=False) if known.template]
     return alignment(

@@ -113,6 +113,8 @@ class Normal(NamedTuple):
             return cls((), texts=StateTexts.of_tensors(tensors, size.embedding))
         looks = len(manifest.appearance.areas)
         prompted = manifest.prompts_sha256 is not None
+        if manifest.image_prompted and not manifest.memory_parts:
+            raise ValueError("embeddings: expected those of a reference or more")
         return cls(
             tuple(_memory(tensors, level, width) for level, width in enumerate(size.channels * looks)),
             Template.of_tensors(tensors) if manifest.aligned else None,

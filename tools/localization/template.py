@@ -80,6 +80,8 @@ class Template(NamedTuple):
         """What was saved; raises `KeyError` where something is missing, `ValueError` where it is no template."""
         lowest = expect(tensors, "template.lowest", None, None)
         highest = expect(tensors, "template.highest", *lowest.shape)
+        if not lowest.numel():
+            raise ValueError("template.lowest: expected a pixel or more")
         visible = float(expect(tensors, "template.visible", dtype=torch.float64))
         if visible <= 0:
             raise ValueError(f"template.visible: expected a difference above 0, got {visible}")
