@@ -282,7 +282,9 @@ def test_people_label_what_was_judged_and_the_command_tells_how_far_they_agree(
     assert first.exit_code == 0, first.output
     path = tmp_path / "out" / "judged.jsonl"
     lines = first.stdout.splitlines()
-    assert "judge: 4 answers, 0 taken over, 1 not decided; 400 tokens, a cost that is not known" in lines
+    assert (
+        "judge: 4 answers, 0 taken over, 1 not decided; 400 tokens, a cost that is not known for all of them" in lines
+    )
     assert f'agreement with people: not measured; fill "person" in {path} and give it with --judge-labels' in lines
     told = [
         line for line in lines if line.startswith("agreement of the judge with the deterministic scorer: 1 of 3 alike")
