@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from evals import ablation
-from evals.ablation import run_ablation
+from evals.ablation import Variant, run_ablation
 from evals.simulated import write_plate_set
 from evals.tables import protocol_line, tables_of
-from tools import LocalizerSettings, Nearest
+from tools import LocalizerSettings, Nearest, load_backbone, look_at, see
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +56,18 @@ def test_a_shuffled_memory_gives_the_same_distances_at_other_places() -> None:
     shuffled = ablation._Shuffled(Memory(), seed=0).nearest(torch.zeros(50, 1)).distances
     assert not torch.equal(shuffled, torch.arange(50.0))
     assert torch.equal(shuffled.sort().values, torch.arange(50.0))
+
+
+def test_place_by_place_is_what_the_references_tell(plate) -> None:
+    backbone = load_backbone()
+    settings = LocalizerSettings(areas=(96 * 96,), memory_size=60)
+    appearance = look_at([plate(0)], settings.areas)
+    seen = [see(backbone, plate(seed), appearance.areas) for seed in range(24)]
+    built = {
+        aligned: ablation._built(Variant("", aligned=aligned), seen, [], own, appearance, {})
+        for aligned, own in ((True, settings), (False, settings.model_copy(update={"aligned": False})))
+    }
+    assert built[True].template is not None
+    assert built[False].template is None
+    odd = see(backbone, plate(50, "scratch"), appearance.areas)
+    assert built[True].distances(odd).max() > 2 * built[False].distances(odd).max()

@@ -26,7 +26,7 @@ _OF_A_REFERENCE = 20
 """Patches of a deeper layer that are remembered for each reference, where that is more than the usual number."""
 
 _AT_MOST = 4000
-"""Patches that a memory grows to: its comparison stays cheaper than that of the finest layer."""
+"""Patches that a memory grows to at most, which bounds what a comparison costs."""
 
 
 class Normal(NamedTuple):
@@ -127,7 +127,8 @@ class Normal(NamedTuple):
 def _sizes(parts: Sequence[Seen], settings: LocalizerSettings, appearance: Appearance) -> list[int]:
     """Patches to remember at each level.
 
-    Deeper layers have few places to compare, so that their memories can grow with the references, as PatchCore's do.
+    Deeper layers of a convolutional network have few places to compare, so that their memories can grow with the
+    references, as PatchCore's do.
     """
     deeper = max(settings.memory_size, min(_OF_A_REFERENCE * len(parts), _AT_MOST))
     layers = len(parts[0].patches) // len(appearance.areas)
