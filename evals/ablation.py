@@ -36,6 +36,7 @@ from tools import (
     see,
     tell_alignment,
     to_view,
+    without_each,
 )
 
 KINDS: Mapping[str, tuple[str, ...]] = {
@@ -88,8 +89,7 @@ def run_ablation(source: str, names: list[str], settings: LocalizerSettings, pro
     found: dict[str, list[dict[str, Any]]] = {variant.name: [] for variant in variants}
     for labelled in sets:
         pictures = _Pictures.of(labelled, backbone, settings, progress)
-        for variant in variants:
-            progress(f"variants on {labelled.name}", len(found[variant.name]), len(variants))
+        for variant in watched(variants, f"variants on {labelled.name}", progress):
             figures = _figures(variant, pictures, labelled, settings, prompts)
             found[variant.name].append({"name": labelled.name, **figures})
     rows = [{"name": name, "sets": of, "macro": averages(of, DETECTION)} for name, of in found.items()]
@@ -185,7 +185,9 @@ def _built(
 ) -> Normal:
     normal = Normal.fit(train, settings, appearance)
     if variant.prompts or variant.aligned:
-        others, apart = _apart(train, held_out, settings, appearance, normal)
+        others, apart = [normal] * len(held_out), held_out
+        if not held_out:
+            others, apart = without_each(train, settings, appearance, lambda what, done, total: None)
         found = tell_alignment(settings.aligned, others, apart)
         normal, *others = (as_aligned(known, found) for known in (normal, *others))
     if variant.prompts:
@@ -199,15 +201,6 @@ def _built(
         first = (cast(PatchMemory, _Shuffled(memory, settings.seed)) for memory in normal.memories[:half])
         normal = normal._replace(memories=(*first, *normal.memories[half:]))
     return normal
-
-
-def _apart(
-    train: list[Seen], held_out: list[Seen], settings: LocalizerSettings, appearance: Appearance, normal: Normal
-) -> tuple[list[Normal], list[Seen]]:
-    """Parts that are held out, and what was learned without them: of the other half, where none were held out for good."""
-    if held_out:
-        return [normal] * len(held_out), held_out
-    return [Normal.fit(train[::2], settings, appearance)] * len(train[1::2]), train[1::2]
 
 
 def _whitened(whiten: bool | None) -> dict[str, Any]:

@@ -247,6 +247,9 @@ from .localization import (
 from .localization import (
     tell_alignment as tell_alignment,
 )
+from .localization import (
+    without_each as without_each,
+)
 from .localization.anomaly_map import (
     to_view as to_view,
 )

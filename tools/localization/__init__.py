@@ -16,6 +16,7 @@ from tools.localization.fitting import (
     bring_to_scale,
     fit_localizer,
     tell_alignment,
+    without_each,
 )
 from tools.localization.localizer import Localization, Localizer
 from tools.localization.looks import Seen, see
@@ -66,4 +67,5 @@ __all__ = [
     "parse_looks",
     "see",
     "tell_alignment",
+    "without_each",
 ]

@@ -18,7 +18,11 @@ class Features(NamedTuple):
 
 
 def averaged(layers: Sequence[Tensor], neighbourhood: int) -> tuple[Tensor, ...]:
-    """Each layer averaged over `neighbourhood` (odd) x `neighbourhood` places (Roth et al. 2022, section 3.1)."""
+    """Each layer averaged over `neighbourhood` (odd) x `neighbourhood` places (Roth et al. 2022, section 3.1).
+
+    Zeros count as places beyond the border. The network's own zeros make what it says of a border noisy: as that is
+    drawn towards nothing, it varies less. Averaged over the picture's own places alone, all is detected worse.
+    """
     return tuple(F.avg_pool2d(layer, neighbourhood, stride=1, padding=neighbourhood // 2) for layer in layers)
 
 

@@ -26,7 +26,7 @@ from tools.localization.prompted_picture import FEWEST_PICTURES, PromptedPicture
 from tools.localization.prompts import Prompts
 
 _SCALED_BY = 32
-"""Held-out parts by which prompts are brought to a product's scale, at most: enough for medians over all patches."""
+"""Held-out parts by which prompts are brought to a product's scale and its alignment is told, at most."""
 
 _MOST_PATCHES = 1_000_000
 """Patches of a level that are kept while a memory is chosen: one to two gigabytes."""
@@ -67,12 +67,13 @@ def fit_localizer(
     appearance = look_at((part.pixels() for part in memory_parts), settings.areas)
     learned = _see_all(backbone, memory_parts, appearance, progress, thin=bool(calibration_parts))
     normal = Normal.fit(learned, settings, appearance)
+    held_out: Iterator[Seen]
     if calibration_parts:
         others = [normal] * len(calibration_parts)
         held_out = _seen_in_turn(backbone, _spread(calibration_parts), appearance, "calibrating", progress)
     else:
-        others = _spread(_without_each(learned, settings, appearance, progress))
-        held_out = iter(_spread(learned) if others else [])
+        others, apart = without_each(learned, settings, appearance, progress)
+        held_out = iter(apart)
     first = list(islice(held_out, _SCALED_BY))
     found = tell_alignment(settings.aligned, others, first)
     normal, *others = (as_aligned(known, found) for known in (normal, *others))
@@ -114,8 +115,12 @@ def fit_localizer(
 
 
 def tell_alignment(declared: bool | None, others: Sequence[Normal], held_out: Sequence[Seen]) -> Alignment:
-    """Whether parts lie in the same place, by one part or more that the templates of the `others` have not seen."""
-    pairs = [(known.template, seen) for known, seen in zip(others, held_out, strict=False) if known.template]
+    """Whether parts lie in the same place, by one part or more that the templates of the `others` have not seen.
+
+    Of many the first 32 count.
+    """
+    first = zip(others[:_SCALED_BY], held_out[:_SCALED_BY], strict=True)
+    pairs = [(known.template, seen) for known, seen in first if known.template]
     return alignment(
         declared,
         [
@@ -223,12 +228,15 @@ def _spread(items: Sequence[T]) -> list[T]:
     return [item for first in range(step) for item in items[first::step]]
 
 
-def _without_each(
+def without_each(
     parts: Sequence[Seen], settings: LocalizerSettings, appearance: Appearance, progress: Progress
-) -> list[Normal]:
-    """For each of the parts what is learned of others: of all folds but its own. Nothing for a lone part."""
+) -> tuple[list[Normal], list[Seen]]:
+    """What is learned of all folds but its own, for each of the parts, and the parts; nothing of a lone one.
+
+    In an order whose beginning stands for all of them.
+    """
     if len(parts) < 2:
-        return []
+        return [], []
     folds = min(settings.folds, len(parts))
     order = np.random.default_rng(settings.seed).permutation(len(parts))
     fold_of = {int(index): position % folds for position, index in enumerate(order)}
@@ -238,4 +246,4 @@ def _without_each(
         others = [part for i, part in enumerate(parts) if fold_of[i] != fold]
         known.append(Normal.fit(others, settings, appearance))
     progress("cross-validating", folds, folds)
-    return [known[fold_of[index]] for index in range(len(parts))]
+    return _spread([known[fold_of[index]] for index in range(len(parts))]), _spread(parts)

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -39,7 +40,7 @@ class PatchMemory:
         self.projection = projection
         self.patches = patches
         self.sources = sources
-        self._half_squares = patches.square().sum(1) / 2
+        self._bias = patches.square().sum(1) / -2
 
     @classmethod
     def fit(
@@ -66,9 +67,9 @@ class PatchMemory:
         projected = self.projection(patches)
         # argmin |q - m|^2 = argmax (q m - |m|^2 / 2): one matrix product. The distance itself is then taken directly:
         # as a difference of large squares it would be noise where a patch is nearly in the memory.
-        likeness = torch.addmm(self._half_squares, projected, self.patches.T, beta=-1.0)
+        likeness = F.linear(projected, self.patches, self._bias)
         nearest = torch.from_numpy(likeness.numpy().argmax(1))  # NumPy's is several times faster than torch's.
-        return Nearest((projected - self.patches[nearest]).square().sum(1).sqrt_(), nearest)
+        return Nearest((projected - self.patches.index_select(0, nearest)).norm(dim=1), nearest)
 
 
 def _k_center(points: Tensor, count: int, generator: torch.Generator) -> Tensor:

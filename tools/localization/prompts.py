@@ -51,9 +51,11 @@ class Prompts(NamedTuple):
 
     def logits(self, encoded: Tensor) -> Tensor:
         """(N, F) encoded residuals -> (N,), above 0 where a patch is more like the abnormal prompt."""
-        placed = F.linear((encoded - self.mean) / self.deviation, self.weight, self.bias)
-        similarity = F.normalize(placed, dim=1) @ self.vectors.T
-        return self.temperature * (similarity[:, 1] - similarity[:, 0]) + self.offset
+        weight = self.weight / self.deviation  # Standardised with the prompts, so not patch by patch.
+        placed = F.linear(encoded, weight, self.bias - weight @ self.mean)
+        normal, abnormal = self.vectors
+        cosines: Tensor = (placed @ (abnormal - normal)) / placed.norm(dim=1).clamp_min(1e-12)
+        return self.temperature * cosines + self.offset
 
     def tensors(self, place: Place) -> dict[str, Tensor]:
         """To be saved as those of a layer, or of pictures."""

@@ -52,9 +52,10 @@ class Template(NamedTuple):
 
     def difference(self, picture: Grey) -> Grey:
         """How far each grey value of a picture lies outside of what is normal at its place, (h, w), 0 .. 1."""
-        values = _resized(picture, self.lowest.shape)
-        outside: Grey = np.maximum(np.maximum(values - self.highest, self.lowest - values), 0)
-        return outside
+        values, lowest, highest = map(
+            torch.from_numpy, (_resized(picture, self.lowest.shape), self.lowest, self.highest)
+        )
+        return values.clamp(lowest, highest).sub_(values).abs_().numpy()
 
     def raised(self, distances: Tensor, picture: Grey) -> Tensor:
         """(h, w) distances, raised where the picture differs from the template and left as they are where it does not.
@@ -106,5 +107,5 @@ def grey(pixels: Pixels) -> Grey:
 def _resized(picture: Grey, shape: tuple[int, ...]) -> Grey:
     if picture.shape == shape:
         return picture
-    image = Image.fromarray(picture).resize((shape[1], shape[0]), Image.Resampling.BILINEAR)
-    return np.asarray(image, np.float32)
+    values = torch.from_numpy(picture)[None, None]
+    return F.interpolate(values, size=shape, mode="bilinear", antialias=True, align_corners=False)[0, 0].numpy()
