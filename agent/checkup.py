@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 from agent.enrolment import known_products
 from agent.settings import Settings
 from knowledge import AnomalystError, require_writable
-from tools import DEFAULT_BACKBONE, import_open3d, load_backbone
+from tools import DEFAULT_BACKBONE, import_open3d, load_backbone, usable_device
 
 _PACKAGES = (
     *("torch", "torchvision", "timm", "open_clip_torch", "langgraph", "langchain-core", "langchain-openai"),
@@ -32,7 +32,8 @@ def checkup(settings: Settings) -> list[Check]:
         Check("python", "fine", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
         *[_package(name) for name in _PACKAGES],
         _try("home", lambda: _home(settings)),
-        _try("backbone", _backbone),
+        _try("device", lambda: _device(settings)),
+        _try("backbone", lambda: _backbone(settings)),
         _try("open3d", lambda: f"{import_open3d().__version__}, for point clouds"),
         *[
             Check(key, "fine" if os.environ.get(key) else "absent", "set" if os.environ.get(key) else "not set")
@@ -61,9 +62,14 @@ def _home(settings: Settings) -> str:
     return str(require_writable(settings.home))
 
 
-def _backbone() -> str:
-    backbone = load_backbone(DEFAULT_BACKBONE)
-    return f"{backbone.name}, weights {backbone.weights_sha256[:12]}"
+def _device(settings: Settings) -> str:
+    device, instead = usable_device(settings.device)
+    return f"{device}, since {instead}" if instead else str(device)
+
+
+def _backbone(settings: Settings) -> str:
+    backbone = load_backbone(DEFAULT_BACKBONE, device=settings.device)
+    return "; ".join((f"{backbone.name}, weights {backbone.weights_sha256[:12]}", *backbone.notes))
 
 
 def _state(row: dict[str, Any]) -> Literal["fine", "absent", "broken"]:
@@ -73,7 +79,7 @@ def _state(row: dict[str, Any]) -> Literal["fine", "absent", "broken"]:
 
 
 def _products(settings: Settings) -> list[Check]:
-    rows = known_products(settings.home)
+    rows = known_products(settings)
     return [
         Check(
             f"product {row['product']}",

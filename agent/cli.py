@@ -3,10 +3,12 @@
 Exit codes: 0 normal (or done), 1 anomalous, 2 review, 3 input or usage error, 4 a bug of ours.
 """
 
+import functools
 import json
 import sys
 import traceback
 import uuid
+from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -121,7 +123,7 @@ def enroll(
             if zero_shot
             else enrol(inspector, name, good or [], held_out or [], spec, settings, progress)
         )
-    facts = summary(learned)
+    facts = summary(learned, [*(good or []), *(held_out or [])])
     if as_json:
         typer.echo(json.dumps(facts))
         return
@@ -129,6 +131,12 @@ def enroll(
         how = f"; {facts['appearance']}" if modality == "image" else ""
         kind = "" if modality == "image" else f" ({modality})"
         typer.echo(f"learned {name}{kind}: {known['references']} references{how}; {known['promise']}")
+    if odd := facts["odd_references"]:
+        typer.echo(
+            f"look at {', '.join(odd)}: at least twice as far from normal as all other normal parts; "
+            "if there is a defect after all, enroll the others again without it",
+            err=True,
+        )
     if not facts["promised"]:
         typer.echo("inspections of this product end in review until it is enrolled with more normal parts", err=True)
 
@@ -262,7 +270,7 @@ def products(as_json: AsJson = False) -> None:
     from agent.enrolment import known_products
     from agent.terminal import products_table, results
 
-    rows = known_products(load_settings().home)
+    rows = known_products(load_settings())
     if as_json:
         typer.echo(json.dumps(rows))
     else:
@@ -377,4 +385,17 @@ def _inspector(**given: Any) -> "Inspector":
 def _add_commands_of_other_floors() -> None:
     """Floors above this one bring their commands by entry point, so that nothing here imports upwards."""
     for entry in entry_points(group="anomalyst.commands"):
-        app.command(entry.name)(entry.load())
+        app.command(entry.name)(_on_device(entry.load()))
+
+
+def _on_device(command: Callable[..., None]) -> Callable[..., None]:
+    """A command that may load networks without an inspector, which brings the device of the settings elsewhere."""
+
+    @functools.wraps(command)
+    def run(*given: Any, **options: Any) -> None:
+        from tools import choose_device
+
+        choose_device(load_settings().device)
+        command(*given, **options)
+
+    return run

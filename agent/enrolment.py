@@ -1,10 +1,12 @@
 """Learning a product from folders, and what is known of the products."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from agent.inspection import Inspector
+from agent.settings import Settings
 from knowledge import AnomalystError, AssetError, Catalog, Modality, Product, ProductError, read_product
 from tools import (
     ALL_MODALITIES,
@@ -14,6 +16,7 @@ from tools import (
     Limits,
     LocalizerSettings,
     Progress,
+    choose_device,
     is_frame_folder,
     modality_of,
     read_file,
@@ -42,8 +45,8 @@ def enrol_unseen(inspector: Inspector, name: str, spec: Path | None, settings: L
     return inspector.enroll_unseen(_product(inspector.products.catalog, name, spec, ()), settings=settings)
 
 
-def summary(learned: LearnedProduct) -> dict[str, Any]:
-    """What was learned, in plain values."""
+def summary(learned: LearnedProduct, given: Sequence[Path] = ()) -> dict[str, Any]:
+    """What was learned, in plain values; files by the names under which they were `given`, in files or folders."""
     modalities = {modality: _of_modality(learned, modality) for modality in learned.modalities}
     broken = [facts for facts in modalities.values() if not facts["promised"]]
     first = (broken or list(modalities.values()))[0]
@@ -57,6 +60,7 @@ def summary(learned: LearnedProduct) -> dict[str, Any]:
         "alpha": learned.product.alpha,
         "promised": not broken,
         "promise": first["promise"],
+        "odd_references": [str(path) for path in _odd_references(learned, given)],
         "rules": len(learned.product.rules),
         "modalities": modalities,
     }
@@ -82,6 +86,15 @@ def _of_modality(learned: LearnedProduct, modality: Modality) -> dict[str, Any]:
     }
 
 
+def _odd_references(learned: LearnedProduct, given: Sequence[Path]) -> list[Path]:
+    odd = learned.localizer.manifest.odd_parts if learned.localizer else ()
+    if not odd:
+        return []
+    kept = sorted((learned.folder / "references").rglob("*.*"))
+    named = {hashlib.sha256(path.read_bytes()).hexdigest(): path for path in (*kept, *_files(given, False))}
+    return [named[sha256] for sha256 in odd if sha256 in named]
+
+
 def adaptation_summary(adapted: Adapted, path: Path) -> dict[str, Any]:
     """What was learned by adapting, in plain values."""
     manifest = adapted.manifest
@@ -95,10 +108,11 @@ def adaptation_summary(adapted: Adapted, path: Path) -> dict[str, Any]:
     }
 
 
-def known_products(home: Path) -> list[dict[str, Any]]:
+def known_products(settings: Settings) -> list[dict[str, Any]]:
     """Every product in the catalog; one that is broken or not learned says so in `state`."""
-    catalog = Catalog(home / "catalog")
-    learned = LearnedProducts(home)
+    choose_device(settings.device)
+    catalog = Catalog(settings.home / "catalog")
+    learned = LearnedProducts(settings.home)
     rows = []
     for name in catalog.names():
         try:

@@ -38,6 +38,7 @@ from tools import (
     NativeInstruments,
     Progress,
     asset_content,
+    choose_device,
 )
 
 Graph = CompiledStateGraph[State, None, State, State]
@@ -82,6 +83,7 @@ class Inspector:
         if settings is not None and options:
             raise RequestError(f"give settings, or {', '.join(options)}, not both")
         self.settings = settings or read_settings(**options)
+        choose_device(self.settings.device)
         self.home = require_writable(self.settings.home)
         self.store = ArtifactStore(self.home / "artifacts")
         address = self.settings.threads

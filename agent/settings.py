@@ -43,6 +43,8 @@ class Settings(BaseSettings):
     """Let LangSmith record inspections, where its own variables ask for it: pictures and texts are then sent there."""
     threads: SecretStr | None = None
     """`postgresql://...`, to keep threads there; by default in a file of the home."""
+    device: str = "auto"
+    """Where frozen networks run, for the whole process: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`."""
     max_bytes: Annotated[int, Field(gt=0)] = 200_000_000
     max_pixels: Annotated[int, Field(gt=0)] = 50_000_000
     budget: Budget = Budget()

@@ -187,7 +187,7 @@ def _built(
     if variant.prompts or variant.aligned:
         others, apart = [normal] * len(held_out), held_out
         if not held_out:
-            others, apart = without_each(train, settings, appearance, lambda what, done, total: None)
+            others, apart = without_each(train, settings, appearance, lambda what, done, total: None), train
         found = tell_alignment(settings.aligned, others, apart)
         normal, *others = (as_aligned(known, found) for known in (normal, *others))
     if variant.prompts:

@@ -2,6 +2,7 @@
 
 import csv
 import glob
+import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable
@@ -63,16 +64,36 @@ class LabelledSet(NamedTuple):
     held_out: tuple[Path, ...]
     """Normal parts to calibrate on; empty where calibration is by cross-validation."""
     test: tuple[LabelledImage, ...]
+    left_out: int = 0
+    """Train pictures that are, byte for byte, another one of them or a test picture."""
 
 
 def read_sets(source: str, names: list[str], seed: int) -> list[LabelledSet]:
-    """The sets of a source, all or those named; raises `RequestError` for what is not there."""
+    """The sets of a source, all or those named; raises `RequestError` for what is not there.
+
+    Nothing is learned from twice, nor from a picture that is tested.
+    """
     readers = _solar_readers(seed) if source == SOLAR_CELLS else _folder_readers(Path(source))
-    sets = [readers[name]() for name in _chosen(names, list(readers))]
+    sets = [_without_copies(readers[name]()) for name in _chosen(names, list(readers))]
     for labelled in sets:
         if not labelled.train or not labelled.test:
             raise RequestError(f"{source}: {labelled.name} has no {'test' if labelled.train else 'train'} pictures")
     return sets
+
+
+def _without_copies(labelled: LabelledSet) -> LabelledSet:
+    seen = {_content(image.path) for image in labelled.test}
+    kept = []
+    for path in labelled.train:
+        content = _content(path)
+        if content not in seen:
+            seen.add(content)
+            kept.append(path)
+    return labelled._replace(train=tuple(kept), left_out=len(labelled.train) - len(kept))
+
+
+def _content(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _chosen(names: list[str], available: list[str]) -> list[str]:

@@ -137,6 +137,7 @@ def _run_set(plan: _Plan, labelled: LabelledSet, name: str, learn: Learn) -> dic
         "modality": "image",
         "train": len(labelled.train),
         "test": len(labelled.test),
+        "left_out": labelled.left_out,
         "shots": {str(count): _cell(draws[count]) if count in draws else None for count in plan.shots},
     }
 

@@ -13,8 +13,8 @@ from evals.judging import Judged, Pixels
 from tools import Localizer, LocalizerSettings, Part, fit_localizer, load_backbone
 
 STAGES = ("preprocess", "forward", "patches", "memory", "map")
-"""Of localising an image: what leads to the network's input, the network, its layers joined to patches, their distances
-to the memory, and all that comes after."""
+"""Of localising an image: what leads to the network's input, the network, its layers as patches, their distances to the
+memories, and all that comes after."""
 
 _TIMED_IMAGES = 24
 _STATM = Path("/proc/self/statm")

@@ -134,14 +134,19 @@ def protocol_line(result: dict[str, Any]) -> str:
     if "shots" in protocol:
         return (
             f"Protocol: {protocol['backbone']}, {areas} input pixels, {memory}; references {protocol['references']}; "
-            f"mean ± {protocol['spread']}; all test pictures, scored at {protocol['scored_at']}."
+            f"mean ± {protocol['spread']}; {_left_out(result)}all test pictures, scored at {protocol['scored_at']}."
         )
     return (
         f"Protocol: {protocol['backbone']}, {areas} input pixels, {memory}, seed {protocol['seed']}; "
-        f"scored at {protocol['scored_at']}; AUPRO {protocol['aupro']}; "
+        f"scored at {protocol['scored_at']}; AUPRO {protocol['aupro']}; {_left_out(result)}"
         f"false alarm and miss at alpha {protocol['alphas'][0]:g}; "
         f"time without decoding, but enrolment with it, {protocol['threads']} threads on {protocol['cores']} cores."
     )
+
+
+def _left_out(result: dict[str, Any]) -> str:
+    count = sum(row.get("left_out", 0) for row in result["sets"])
+    return f"without {count} train pictures that are copies of others or of test pictures; " if count else ""
 
 
 def _areas(result: dict[str, Any]) -> str:

@@ -17,18 +17,21 @@ from agent import Inspector, Settings
 from evals.simulated import PLATE, paint_plate, write_plates
 from evals.stand_in import Bound, StandIn
 from knowledge import Product
+from tools import choose_device
 
 Pixels = NDArray[np.uint8]
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No setting, key or home of the machine reaches a test."""
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """No setting, key or home of the machine reaches a test, nor a device that another test chose."""
     for name in list(os.environ):
         if name.startswith(("ANOMALYST_", "OPENAI_", "GOOGLE_", "GEMINI_", "LANGSMITH_", "LANGCHAIN_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("ANOMALYST_HOME", str(tmp_path / "home"))
+    yield
+    choose_device("auto")
 
 
 @pytest.fixture(scope="session")

@@ -44,6 +44,7 @@ from .briefing import (
 from .briefing import (
     CONDITIONS_VERSION as CONDITIONS_VERSION,
 )
+from .chosen_device import choose_device as choose_device
 from .closer_look import PlaceSeen as PlaceSeen
 from .closer_look import compare_place as compare_place
 from .closer_look import see_place as see_place
@@ -246,6 +247,9 @@ from .localization import (
 )
 from .localization import (
     tell_alignment as tell_alignment,
+)
+from .localization import (
+    usable_device as usable_device,
 )
 from .localization import (
     without_each as without_each,

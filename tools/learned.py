@@ -1,5 +1,6 @@
 """Products as the instruments need them: knowledge, references and fitted parts, loaded once a process."""
 
+import hashlib
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,8 +8,6 @@ from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from knowledge import (
     Catalog,
@@ -40,7 +39,7 @@ from tools.localization import (
     load_backbone,
     noun_of,
 )
-from tools.localization.manifest import MANIFEST_FILE
+from tools.localization.manifest import MANIFEST_FILE, read_manifest
 from tools.modalities import NATIVE_MODALITIES
 from tools.rendering import view_pixels
 
@@ -212,6 +211,8 @@ class LearnedProducts:
     ) -> tuple[Adapted, Path]:
         """Learn prompts on the normal references of products, all where none are named; used from the next `learn` on.
 
+        Pictures that were held out for calibration are left out, so that they can calibrate again: a picture that taught
+        the prompts what is normal would score too low.
         What was worked out before it was interrupted is kept beside them, and not worked out again.
         """
         localizer = localizer or LocalizerSettings()
@@ -225,9 +226,13 @@ class LearnedProducts:
         return adapted, path
 
     def _references(self, product: Product) -> list[Part]:
+        """Pictures of normal parts; of a product that others were held out of for calibration, those in its memory."""
         folder = self.catalog.folder(product.name)
         normal = [each for each in self.catalog.references(product.name) if each.defect_type is None]
-        files = [self._file(folder / each.path, product) for each in normal]
+        memory = _memory_apart(self._models / product.name)
+        if memory is not None:
+            normal = [each for each in normal if each.sha256 in memory]
+        files = _distinct([self._file(folder / each.path, product) for each in normal])
         return [file.part for file in files if file.modality == "image"]
 
     def _settings(self, product: Product, settings: LocalizerSettings) -> LocalizerSettings:
@@ -287,6 +292,18 @@ class LearnedProducts:
         return localizer, natives
 
 
+def _memory_apart(folder: Path) -> frozenset[str] | None:
+    """sha256 of the pictures in a memory that was calibrated on others.
+
+    None where there is no such memory: nothing was learned, it cannot be read, or its pictures were held out in turn.
+    """
+    try:
+        manifest = read_manifest(folder)
+    except FittedPartError:
+        return None
+    return frozenset(manifest.memory_parts) if manifest.scheme == "split" else None
+
+
 def _stamp(path: Path) -> tuple[int, int]:
     """Changes whenever a file is written again."""
     try:
@@ -337,6 +354,10 @@ def _distinct(files: list[_File]) -> list[_File]:
 
 
 def _split(files: list[_File], seed: int) -> tuple[list[_File], list[_File]]:
-    order = np.random.default_rng(seed).permutation(len(files))
-    half = (len(files) + 1) // 2
-    return [files[i] for i in order[:half]], [files[i] for i in order[half:]]
+    """In two halves by chance, but on the same side whatever else is given and in whatever order, but for a few.
+
+    What prompts were learned on (see `adapt`) is then not calibrated on when the product is learned again.
+    """
+    order = sorted(files, key=lambda file: hashlib.sha256(f"{seed} {file.sha256}".encode()).digest())
+    half = (len(order) + 1) // 2
+    return order[:half], order[half:]

@@ -1,7 +1,9 @@
 """The command line: flags, JSON, exit codes, and one clear sentence for every bad input."""
 
+import io
 import json
 import os
+import shutil
 import struct
 import zlib
 from collections.abc import Callable
@@ -14,6 +16,7 @@ import pytest
 from PIL import Image
 
 from agent.cli import main
+from tools import choose_device
 
 
 class Outcome(NamedTuple):
@@ -28,6 +31,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
     def call(*arguments: object) -> Outcome:
         monkeypatch.setattr("sys.argv", ["anomalyst", *map(str, arguments)])
+        choose_device("auto")  # as in a process of its own
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             main()
@@ -232,6 +236,17 @@ def test_products_are_listed_with_what_is_missing(run, learned) -> None:
     assert "plate" in run("products").out
 
 
+def test_enroll_names_a_normal_part_that_stands_out(run, plate, save, tmp_path) -> None:
+    for seed in range(12):
+        save(tmp_path / "good" / f"{seed:02d}.png", plate(seed, "scratch" if seed == 7 else None))
+    enrolled = run("enroll", "plate", "--good", tmp_path / "good")
+    assert enrolled.code == 0
+    assert f"look at {tmp_path / 'good' / '07.png'}: at least twice as far from normal" in enrolled.err
+    listed = json.loads(run("products", "--json").out)
+    [kept] = next(row for row in listed if row["product"] == "plate")["odd_references"]
+    assert Path(kept).read_bytes() == (tmp_path / "good" / "07.png").read_bytes()
+
+
 def test_enroll_with_a_spec_that_is_broken_names_file_field_and_expectation(run, plate, save, tmp_path) -> None:
     save(tmp_path / "good" / "a.png", plate(1))
     spec = tmp_path / "product.yaml"
@@ -254,6 +269,42 @@ def test_the_doctor_finds_this_machine_fit(run) -> None:
     assert outcome.code == 0
     assert checks["backbone"] == "fine"
     assert checks["open3d"] == "fine"
+
+
+@pytest.mark.parametrize(("device", "state", "found"), [("cpu", "fine", "cpu"), ("gpu", "broken", "use auto, cpu")])
+def test_the_doctor_says_which_device_is_used(device, state, found, run, monkeypatch) -> None:
+    monkeypatch.setenv("ANOMALYST_DEVICE", device)
+    outcome = run("doctor", "--json")
+    checks = {check["what"]: check for check in json.loads(outcome.out)}
+    assert outcome.code == (0 if state == "fine" else 3)
+    assert checks["device"]["state"] == checks["backbone"]["state"] == state
+    assert found in checks["device"]["found"]
+
+
+def test_every_command_that_loads_a_network_obeys_the_device(run, learned, plate, save, tmp_path, monkeypatch) -> None:
+    """A device that there is not is refused by each of them, in one sentence."""
+    part, good = save(tmp_path / "a.png", plate(500)), tmp_path / "good"
+    for seed in range(6):
+        save(good / f"{seed}.png", plate(seed))
+    monkeypatch.setenv("ANOMALYST_DEVICE", "gpu")
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{part}\n"))
+    refused = "there is no device 'gpu'; use auto, cpu, cuda, cuda:1 or mps"
+    chat = run("chat", "--product", "plate", "--out", tmp_path / "out")
+    assert refused in chat.out + chat.err
+    assert [row["state"] for row in json.loads(run("products", "--json").out) if row["product"] == "plate"] == [refused]
+    monkeypatch.setenv("ANOMALYST_HOME", str(tmp_path / "home"))
+    for folder in ("catalog", "models"):
+        shutil.copytree(learned / folder, tmp_path / "home" / folder)
+    for command in (
+        ("demo", "--out", tmp_path / "out"),
+        ("enroll", "new", "--good", good),
+        ("adapt", "plate"),
+        ("inspect", part, "--product", "plate"),
+        ("bench",),
+        ("eval", "smoke", "--limit", "1", "--out", tmp_path / "eval"),
+    ):
+        outcome = run(*command)
+        assert (outcome.code, refused in outcome.err, "Traceback" in outcome.err) == (3, True, False), command
 
 
 def test_weights_of_an_unknown_backbone_cannot_be_fetched(run) -> None:

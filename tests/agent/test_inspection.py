@@ -8,8 +8,8 @@ from PIL import Image
 
 from agent import Inspector
 from agent.enrolment import enrol
-from knowledge import RequestError
-from tools import LocalizerSettings
+from knowledge import InputError, RequestError
+from tools import LocalizerSettings, load_backbone
 
 
 def test_a_normal_plate_is_normal(inspector: Inspector, plate, save, tmp_path: Path) -> None:
@@ -30,6 +30,15 @@ def test_a_damaged_plate_is_anomalous_where_it_is_damaged(inspector, plate, save
     assert y0 <= inside[1] < y1
     assert report.findings[0].defect_type == kind
     assert {claim.status for claim in report.claims} == {"supported"}
+
+
+def test_the_device_that_is_given_beats_that_of_the_environment(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("ANOMALYST_DEVICE", "gpu")
+    Inspector(home=tmp_path)
+    with pytest.raises(InputError, match="no device 'gpu'"):
+        load_backbone()
+    Inspector(home=tmp_path, device="cpu")
+    assert load_backbone() is load_backbone(device="cpu")
 
 
 def test_folders_of_pictures_are_videos_where_parts_are_inspected_by_video(tmp_path) -> None:

@@ -149,10 +149,10 @@ def test_a_byte_order_mark_and_columns_in_another_order_change_nothing(visa: Pat
 
 
 def test_mvtec_ad_as_downloaded(tmp_path: Path, save: Save) -> None:
-    grey = np.full((8, 8), 128, np.uint8)
     for name in MVTEC:
-        for picture in ("train/good/000", "train/good/001", "test/good/000", "test/broken/000", "test/broken/001"):
-            save(tmp_path / name / f"{picture}.png", grey)
+        pictures = ("train/good/000", "train/good/001", "test/good/000", "test/broken/000", "test/broken/001")
+        for light, picture in enumerate(pictures):
+            save(tmp_path / name / f"{picture}.png", np.full((8, 8), 100 + light, np.uint8))
         for number, rows in enumerate((1, 3)):
             mask = np.zeros((8, 8), np.uint8)
             mask[:rows] = 255
@@ -165,6 +165,19 @@ def test_mvtec_ad_as_downloaded(tmp_path: Path, save: Save) -> None:
     assert {len(found.train) for found in sets} == {2}
     assert truths(sets[0]) == [(True, 8), (True, 24), (False, 0)]
     assert read_sets(str(tmp_path / "screw"), [], 0)[0] == sets[9]
+
+
+def test_copies_are_learned_from_once_and_what_is_tested_never(tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+    write_plates(folder / "train" / "good", 4)
+    first, second, third, fourth = sorted((folder / "train" / "good").iterdir())
+    (folder / "test" / "good").mkdir(parents=True)
+    third.write_bytes(first.read_bytes())
+    (folder / "test" / "good" / "other_name.png").write_bytes(second.read_bytes())
+    [labelled] = read_sets(str(folder), [], 0)
+    assert labelled.train == (first, fourth)
+    assert labelled.left_out == 2
+    assert len(labelled.test) == 1
 
 
 def truths(labelled: LabelledSet) -> list[tuple[bool, int]]:

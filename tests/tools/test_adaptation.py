@@ -13,7 +13,7 @@ from knowledge import FittedPartError
 from tools.localization import Localizer, LocalizerSettings, Part, fit_localizer, load_backbone
 from tools.localization.adaptation import AdaptationSettings, NormalProduct, adapt
 from tools.localization.adapted import Adapted, file_name, read_prompts
-from tools.localization.altered import altered_of
+from tools.localization.altered import Altered, altered_of
 from tools.localization.prompts import Prompts
 
 SMALL = LocalizerSettings(areas=(96 * 96, 128 * 128), memory_size=60)
@@ -23,6 +23,10 @@ SHORT = AdaptationSettings(pictures=25, steps=60)
 def product(name: str, plate: Callable[..., np.ndarray], first: int, count: int = 8) -> NormalProduct:
     seeds = range(first, first + count)
     return NormalProduct(name, [Part(f"{name}{seed}", lambda seed=seed: plate(seed)) for seed in seeds])
+
+
+def altered(of: NormalProduct, products: list[NormalProduct], settings: AdaptationSettings, cache: Path) -> Altered:
+    return altered_of(of, products, load_backbone(), SMALL, settings, cache, lambda what, done, total: None)
 
 
 def same(one: tuple[Prompts, ...], other: tuple[Prompts, ...]) -> bool:
@@ -122,6 +126,83 @@ def test_products_on_which_nothing_can_be_made_say_so(tmp_path) -> None:
         adapt([tiny], load_backbone(), SMALL, SHORT, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("parts", "others", "held_out"),
+    [(4, 2, {1}), (7, 3, {2}), (8, 4, {3}), (10, 5, {4}), (18, 9, {4}), (21, 10, {4, 9})],
+)
+def test_a_picture_is_learned_from_or_held_out_with_all_anomalies_on_it(
+    plate, tmp_path, parts, others, held_out
+) -> None:
+    several = product("several", plate, 0, parts)
+    found = altered(several, [several], AdaptationSettings(pictures=2 * others + 1), tmp_path)
+    for of in (found.whole, *found.layers):
+        apart = {number % others for number in of.picture[of.held_out].tolist()}
+        learned_from = {number % others for number in of.picture[~of.held_out].tolist()}
+        assert (apart, learned_from) == (held_out, set(range(others)) - held_out)
+    untouched = found.whole.changed == 0
+    seen = [
+        {tuple(row) for row in found.whole.encoded[untouched & chosen].tolist()}
+        for chosen in (found.whole.held_out, ~found.whole.held_out)
+    ]
+    assert [len(rows) for rows in seen] == [len(held_out), others - len(held_out)]
+    assert not seen[0] & seen[1]
+
+
+def test_what_is_held_out_decides_nothing_of_what_is_learned_from(plate, tmp_path) -> None:
+    """Neither patches nor the scale on which they are."""
+    plain = product("plain", plate, 0)
+    settings = AdaptationSettings(pictures=4)
+    before = altered(plain, [plain], settings, tmp_path)
+    changes = []
+    for index in range(len(plain.parts)):
+        other = [*plain.parts[:index], Part("other", lambda: plate(90)), *plain.parts[index + 1 :]]
+        after = altered(plain._replace(parts=other), [plain], settings, tmp_path)
+        learned_from = [of.whole.encoded[~of.whole.held_out] for of in (before, after)]
+        changes.append(not torch.equal(*learned_from))
+    assert changes.count(False) == 1, "one of eight parts is held out: the last of the four that are not remembered"
+
+
+def test_without_anything_held_out_nothing_is_said_of_how_well_was_learned(products, tmp_path) -> None:
+    settings = AdaptationSettings(pictures=2, steps=2)
+    found = adapt(products, load_backbone(), SMALL, settings, tmp_path)
+    assert found.manifest.held_out_auroc == {}
+    assert found.manifest.held_out_image_auroc is None
+    assert [of.pictures for of in found.manifest.products] == [2, 2]
+
+
+def test_a_product_with_anomalies_on_what_is_held_out_alone_is_refused(plate, tmp_path) -> None:
+    """Of four pictures two are remembered, one is held out and one is learned from; on small ones nothing can be made."""
+
+    def why_not(large: int) -> str:
+        sides = [64 if index == large else 3 for index in range(4)]
+        parts = [Part(f"{large} {index}", lambda side=side: plate(0)[:side, :side]) for index, side in enumerate(sides)]
+        mixed = NormalProduct("mixed", parts)
+        try:
+            adapt([mixed], load_backbone(), SMALL, AdaptationSettings(pictures=6, steps=2), tmp_path)
+        except FittedPartError as error:
+            return str(error)
+        return ""
+
+    reasons = [why_not(large) for large in range(4)]
+    assert reasons.count("") == 1
+    assert all("mixed" in reason and "learned from" in reason for reason in reasons if reason)
+
+
+@pytest.mark.parametrize("damage", ["missing", "everything"])
+def test_a_cache_that_does_not_say_what_is_learned_from_is_worked_out_again(products, tmp_path, damage) -> None:
+    settings = AdaptationSettings(pictures=5)
+    before = altered(products[0], products, settings, tmp_path)
+    [path] = tmp_path.iterdir()
+    tensors = load_file(path)
+    held_out = tensors.pop("held_out.0")
+    if damage == "everything":
+        tensors["held_out.0"] = torch.ones_like(held_out)
+    save_file(tensors, path)
+    after = altered(products[0], products, settings, tmp_path)
+    assert torch.equal(after.layers[0].held_out, before.layers[0].held_out)
+    assert torch.equal(load_file(path)["held_out.0"], held_out)
+
+
 @pytest.fixture
 def file(adapted, tmp_path) -> Path:
     path = tmp_path / file_name(load_backbone())
@@ -171,9 +252,7 @@ def test_prompts_of_an_older_program_have_none_for_pictures(adapted, tmp_path, p
 
 
 def test_a_picture_and_the_same_with_an_anomaly_are_told_apart_as_a_whole(products, cache) -> None:
-    [whole] = [
-        altered_of(products[0], products, load_backbone(), SMALL, SHORT, cache, lambda what, done, total: None).whole
-    ]
+    whole = altered(products[0], products, SHORT, cache).whole
     assert whole.encoded.shape == (2 * 25, 2 * (40 + 112) + 1)
     assert whole.changed.tolist() == [0.0, 1.0] * 25
     assert whole.picture.tolist() == [number for number in range(25) for _ in range(2)]

@@ -34,6 +34,12 @@ def test_scale_is_the_median_and_1_4826_times_the_median_deviation() -> None:
     assert scale.deviation == pytest.approx(1.4826)
 
 
+def test_the_scale_of_what_is_mostly_the_same_is_that_of_the_rest() -> None:
+    distances = np.full(1000, 2.0, np.float32)
+    distances[:60] = np.linspace(1, 9, 60)
+    assert MapScale.fit(distances).deviation == pytest.approx(distances.std(), rel=1e-5)
+
+
 def test_distances_without_spread_do_not_divide_by_nought() -> None:
     assert MapScale.fit(np.full(9, 2.5, np.float32)) == (2.5, 1e-6)
 

@@ -5,13 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from knowledge import AssetError, FittedPartError, NormalityRule, Product, ProductError
-from tools.assets import Window
+from tools import learned as learned_module
+from tools.assets import Limits, Window
 from tools.intake import window_of
 from tools.learned import LearnedProducts
-from tools.localization import AdaptationSettings, LocalizerSettings
+from tools.localization import AdaptationSettings, Adapted, LocalizerSettings
 
 SMALL = LocalizerSettings(areas=(64 * 64,), memory_size=30)
 PART = Product(name="part", description="A painted part.", alpha=0.25)
@@ -77,13 +79,14 @@ def test_of_many_pictures_half_are_held_out(products, tmp_path, save) -> None:
         save(tmp_path / "many" / f"{number}.bmp", random.integers(0, 256, (16, 16, 3), dtype=np.uint8))
         for number in range(201)
     ]
-    manifest = products.learn(
-        PART, many, settings=LocalizerSettings(areas=(32 * 32,), memory_size=5)
-    ).localizer.manifest
+    settings = LocalizerSettings(areas=(32 * 32,), memory_size=5)
+    manifest = products.learn(PART, many, settings=settings).localizer.manifest
     assert manifest.scheme == "split"
     assert len(manifest.memory_parts) == 101
     assert len(manifest.calibration_parts) == 100
     assert not set(manifest.memory_parts) & set(manifest.calibration_parts)
+    again = products.learn(PART, many, settings=settings).localizer.manifest
+    assert again.memory_parts == manifest.memory_parts, "what prompts were learned on is not calibrated on"
 
 
 def test_what_was_learned_is_loaded_once_and_again_when_another_process_learns(products, pictures, tmp_path) -> None:
@@ -250,6 +253,58 @@ def test_prompts_adapted_in_a_home_are_used_for_what_is_learned_there_next(produ
     assert products.learn(PART, pictures, settings=none).localizer.manifest.prompts_sha256 is None
 
 
+def prompts_of(products: LearnedProducts) -> Adapted:
+    return products.adapt(["part"], SMALL, AdaptationSettings(pictures=5, steps=2))[0]
+
+
+@pytest.fixture
+def apart(tmp_path: Path, plate, save) -> list[Path]:
+    """Other pictures than `pictures`."""
+    return [save(tmp_path / "apart" / f"{seed}.png", plate(seed)) for seed in (20, 21)]
+
+
+def test_prompts_are_not_learned_on_what_the_next_calibration_rests_on(products, pictures, apart, tmp_path) -> None:
+    products.learn(PART, pictures, apart, SMALL)
+    adapted = prompts_of(products)
+    assert [of.parts for of in adapted.manifest.products] == [5]
+    manifest = products.learn(PART, pictures, apart, SMALL).localizer.manifest
+    assert manifest.prompts_sha256 is not None
+    assert len(manifest.calibration_parts) == 2
+    without = LearnedProducts(tmp_path / "without")
+    without.learn(PART, pictures, settings=SMALL)
+    alone = prompts_of(without)
+    assert all(
+        torch.equal(one.vectors, other.vectors) for one, other in zip(adapted.prompts, alone.prompts, strict=True)
+    )
+
+
+@pytest.mark.parametrize("known", ["in turn", "damaged", "not learned"])
+def test_prompts_are_learned_on_all_references_where_none_are_held_out_for_good(
+    products, pictures, apart, tmp_path, known
+) -> None:
+    learned_from = ([*pictures, *apart], []) if known == "in turn" else (pictures, apart)
+    products.learn(PART, *learned_from, settings=SMALL)
+    manifest = tmp_path / "home" / "models" / "part" / "localizer.json"
+    if known == "damaged":
+        manifest.write_text("{")
+    if known == "not learned":
+        manifest.unlink()
+    assert [of.parts for of in prompts_of(products).manifest.products] == [7]
+
+
+def test_the_same_picture_under_two_names_is_not_both_learned_from_and_held_out(products, pictures) -> None:
+    products.learn(PART, pictures, settings=SMALL)
+    twice = references(products)[0]
+    (twice.parent / "copy.png").write_bytes(twice.read_bytes())
+    assert [of.parts for of in prompts_of(products).manifest.products] == [5]
+
+
+def test_too_few_parts_besides_those_that_are_held_out_are_too_few_to_adapt(products, pictures, apart) -> None:
+    products.learn(PART, pictures[:3], [*pictures[3:], *apart], SMALL)
+    with pytest.raises(FittedPartError, match="4 normal parts"):
+        prompts_of(products)
+
+
 def test_rules_are_stored_with_their_questions(products, pictures) -> None:
     rules = (
         NormalityRule(id="P-1", text="It is clean."),
@@ -261,3 +316,13 @@ def test_rules_are_stored_with_their_questions(products, pictures) -> None:
     before = stored.read_bytes()
     products.learn(PART.model_copy(update={"rules": rules}), pictures, settings=SMALL)
     assert stored.read_bytes() == before
+
+
+def test_the_halves_of_many_parts_hardly_hang_on_what_else_is_given_or_in_which_order() -> None:
+    files = [learned_module._File(f"{number:064x}", "image", Path(), Limits(), PART) for number in range(300)]
+    memory, apart = map(set, learned_module._split(files, 0))
+    assert (len(memory), len(apart), memory & apart) == (150, 150, set())
+    assert set(learned_module._split(files[::-1], 0)[0]) == memory
+    fewer = set(learned_module._split(files[:-20], 0)[0])
+    assert len(fewer - memory) <= 20
+    assert len(set(learned_module._split(files, 1)[0]) & memory) < 100

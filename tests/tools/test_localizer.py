@@ -29,10 +29,12 @@ from tools.localization.anomaly_map import MapScale
 from tools.localization.appearance import Appearance
 from tools.localization.features import Features
 from tools.localization.imaging import Imaging, ImagingRange
+from tools.localization.looks import Seen
 from tools.localization.manifest import FORMAT
 from tools.localization.memory import PatchMemory
 from tools.localization.normal import Normal
 from tools.localization.projection import Projection
+from tools.localization.prompted import Prompted
 
 SMALL = LocalizerSettings(areas=(96 * 96,), memory_size=60)
 ANY_IMAGING = ImagingRange(Imaging(*[-100.0] * 4), Imaging(*[100.0] * 4), None)
@@ -292,9 +294,15 @@ def test_settings_that_cannot_be_fitted_are_refused_when_they_are_made(wrong) ->
 
 def test_many_references_are_learned_from_in_bounded_memory(plate, monkeypatch) -> None:
     whole = fit_localizer(parts(plate, range(8)), parts(plate, range(10, 14)), SMALL)
-    monkeypatch.setattr(fitting, "_MOST_PATCHES", 8 * 40)
+    monkeypatch.setattr(fitting, "_MOST_BYTES", 8 * 40 * 4 * (40 + 112))
+    monkeypatch.setattr(fitting, "_MOST_PICTURES", 2)
+    kept: list[Seen] = []
+    fitted_of = Normal.fit
+    monkeypatch.setattr(Normal, "fit", lambda seen, *how: kept.extend(seen) or fitted_of(seen, *how))
     thinned = fit_localizer(parts(plate, range(8)), parts(plate, range(10, 14)), SMALL)
     assert not torch.equal(thinned.normal.memories[0].patches, whole.normal.memories[0].patches)
+    assert {patches.shape[1:].numel() for seen in kept for patches in seen.patches} == {40, 35}
+    assert sum(seen.grey.size > 0 for seen in kept[-8:]) == 2
     assert thinned.localize(plate(20, "spot")).score > 2 * thinned.localize(plate(21)).score
 
 
@@ -306,13 +314,26 @@ def test_memories_of_deeper_layers_grow_with_the_references(plate, monkeypatch) 
     assert [len(memory.patches) for memory in found.normal.memories] == [60, 100]
 
 
-def test_more_parts_than_prompts_are_scaled_by_are_all_calibrated_on(plate, monkeypatch) -> None:
+def test_nothing_but_the_calibration_hangs_on_the_parts_that_are_calibrated_on(plate) -> None:
+    one, other = (
+        fit_localizer(parts(plate, range(12)), parts(plate, of), SMALL) for of in (range(20, 26), range(30, 36))
+    )
+    assert one.manifest.appearance == other.manifest.appearance
+    for name, values in one.normal.tensors().items():
+        assert torch.equal(values, other.normal.tensors()[name]), name
+    assert not np.array_equal(one.calibration.scores, other.calibration.scores)
+
+
+def test_some_parts_of_many_bring_prompts_to_scale(plate, monkeypatch) -> None:
     monkeypatch.setattr(fitting, "_SCALED_BY", 2)
-    held_out = parts(plate, range(10, 15))
-    localizer = fit_localizer(parts(plate, range(4)), held_out, SMALL)
-    expected = sorted(localizer.localize(part.pixels()).score for part in held_out)
-    np.testing.assert_allclose(localizer.calibration.scores, expected, rtol=1e-4)
-    assert localizer.manifest.calibration_parts == tuple(part.sha256 for part in held_out)
+    asked: list[int] = []
+    scaled = Prompted.fit
+    monkeypatch.setattr(
+        Prompted, "fit", lambda prompts, held_out: asked.append(len(held_out)) or scaled(prompts, held_out)
+    )
+    for calibrate in ((), parts(plate, range(10, 15))):
+        fit_localizer(parts(plate, range(5)), calibrate, SMALL)
+    assert asked == [2, 2]
 
 
 def forge(folder: Path, change: Callable[[dict[str, Tensor]], object]) -> None:

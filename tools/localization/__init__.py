@@ -7,6 +7,7 @@ from tools.localization.anomaly_map import Blob, blobs, heat_overlay
 from tools.localization.appearance import Appearance, look_at
 from tools.localization.backbones import DEFAULT_BACKBONE, Backbone, load_backbone
 from tools.localization.calibration import ConformalCalibration, Promise
+from tools.localization.devices import usable_device
 from tools.localization.features import join_layers
 from tools.localization.fitting import (
     Part,
@@ -67,5 +68,6 @@ __all__ = [
     "parse_looks",
     "see",
     "tell_alignment",
+    "usable_device",
     "without_each",
 ]

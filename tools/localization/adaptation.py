@@ -3,7 +3,8 @@
 Each product's normal parts are parted in two. One half fills a memory; on pictures of the other half anomalies are made,
 and every patch is encoded by how it differs from the memory (see `altered`). What is learned is which differences are
 anomalous, for all products alike; the backbone stays frozen. Image-level prompts are learned in the same way, from how
-whole pictures differ from the nearest reference. What was encoded of a product is kept in a cache, so that adaptation that
+whole pictures differ from the nearest reference. Every fifth picture of the other half is not learned from, with no anomaly
+that is made on it, and tells how well was learned. What was encoded of a product is kept in a cache, so that adaptation that
 was interrupted goes on where it was.
 """
 
@@ -26,9 +27,6 @@ from tools.localization.synthesis import KINDS
 
 _FEWEST = 4
 """Normal parts that a product must have: two for its memory, two to make anomalies on."""
-
-_HELD_OUT = 5
-"""Every fifth picture is not learned from, but tells how well was learned."""
 
 _CHANGED = 0.5
 """Share of a patch from which it counts as changed."""
@@ -54,7 +52,9 @@ def adapt(
     """
     enough = [product for product in products if len(product.parts) >= _FEWEST]
     if not enough:
-        raise FittedPartError(f"no product has {_FEWEST} normal parts or more, so there is nothing to adapt to")
+        raise FittedPartError(
+            f"no product has {_FEWEST} normal parts or more to learn from, so there is nothing to adapt to"
+        )
     altered = [altered_of(product, enough, backbone, localizer, settings, cache, progress) for product in enough]
     by_layer = list(zip(*(of.layers for of in altered), strict=True))
     layers = tuple(_learn(of_layer, backbone, settings, progress) for of_layer in by_layer)
@@ -81,7 +81,7 @@ def adapt(
 def _learn(
     products: Sequence[Encoded], backbone: Backbone, settings: AdaptationSettings, progress: Progress
 ) -> Prompts:
-    learned_from = [_where(of, ~_is_apart(of)) for of in products]
+    learned_from = [_where(of, ~of.held_out) for of in products]
     encoded = torch.cat([of.encoded.float() for of in learned_from])
     changed = torch.cat([of.changed.float() for of in learned_from])
     # Every product counts the same, and every picture of a product.
@@ -120,10 +120,10 @@ def _batches(weights: Tensor, settings: AdaptationSettings) -> Iterator[Tensor]:
 def _held_out_auroc(prompts: Sequence[Prompts], layers: Sequence[Sequence[Encoded]]) -> dict[str, float]:
     """Patches or pictures that changed against those that did not, over all layers and products.
 
-    Of anomalies that were not learned from.
+    On pictures that were not learned from; empty where anomalies could be made on too few of those.
     """
     apart = [
-        (of_layer, _where(of, _is_apart(of)))
+        (of_layer, _where(of, of.held_out))
         for of_layer, products in zip(prompts, layers, strict=True)
         for of in products
     ]
@@ -138,11 +138,6 @@ def _held_out_auroc(prompts: Sequence[Prompts], layers: Sequence[Sequence[Encode
 
 def _where(encoded: Encoded, chosen: Tensor) -> Encoded:
     return Encoded(*(column[chosen] for column in encoded))
-
-
-def _is_apart(encoded: Encoded) -> Tensor:
-    """(N,) true for what belongs to pictures that are not learned from."""
-    return encoded.picture % _HELD_OUT == _HELD_OUT - 1
 
 
 def _auroc(scores: Tensor, positive: Tensor) -> float | None:

@@ -43,8 +43,8 @@ class AdaptedManifest(Frozen):
     left_out: tuple[str, ...] = ()
     """Products with too few normal parts."""
     held_out_auroc: dict[str, float]
-    """Of all and by kind of synthetic anomaly, where there are enough: how well changed patches are told from others, with
-    anomalies that were not learned from."""
+    """Of all and by kind of synthetic anomaly, where there are enough: how well changed patches are told from others, on
+    pictures of which nothing was learned from."""
     held_out_image_auroc: float | None = None
     """The same of whole pictures, those that were changed against those that were not."""
     tensors_sha256: str

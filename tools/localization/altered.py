@@ -28,14 +28,17 @@ from tools.localization.normal import Normal
 from tools.localization.saved import expect
 from tools.localization.synthesis import KINDS, synthesize
 
-_FORMAT = 5
+_FORMAT = 6
 """Raised whenever the cache of an older program would hold something else."""
 
 _PATCHES = 400
 """Of each kind, changed and unchanged, that are kept of a picture at each level."""
 
+_HELD_OUT = 5
+"""Every fifth picture on which anomalies are made is not learned from, but tells how well was learned."""
+
 _SCALED_BY = 20
-"""Normal pictures by which differences are brought to the scale of a product."""
+"""Normal pictures by which differences are brought to the scale of a product; none that is held out."""
 
 _NOT_LOOKED_AT_BY = {"prompts", "weights", "image_prompts"}
 """Settings of a localiser that do not change what is encoded, or that are told otherwise."""
@@ -73,6 +76,8 @@ class Encoded(NamedTuple):
     """(N,) int16; a picture and the same with an anomaly have one number"""
     kind: Tensor
     """(N,) int16, index into `KINDS`"""
+    held_out: Tensor
+    """(N,) bool, true for what was made on normal pictures that are not learned from"""
 
 
 class Altered(NamedTuple):
@@ -95,7 +100,8 @@ def altered_of(
 ) -> Altered:
     """Of one of the `products`, the others of which lend it textures; from the cache where it has been done before.
 
-    Raises `FittedPartError` where no anomaly can be made on the product's parts.
+    A normal picture is learned from or held out with all anomalies that are made on it. Raises `FittedPartError` where no
+    anomaly can be made on those that are learned from.
     """
     lenders = [other for other in products if other.name != product.name]
     belongs = (
@@ -134,9 +140,10 @@ def _read_encoded(tensors: dict[str, Tensor], index: int, width: int) -> Encoded
         expect(tensors, f"changed.{index}", len(encoded), dtype=torch.float16),
         expect(tensors, f"picture.{index}", len(encoded), dtype=torch.int16),
         expect(tensors, f"kind.{index}", len(encoded), dtype=torch.int16),
+        expect(tensors, f"held_out.{index}", len(encoded), dtype=torch.bool),
     )
-    if not len(encoded):
-        raise ValueError("nothing is kept")
+    if found.held_out.all():
+        raise ValueError("nothing to learn from is kept")
     return found
 
 
@@ -155,13 +162,16 @@ def _altered(
     seen = [see(backbone, part.pixels(), appearance.areas) for part in remembered]
     normal = Normal.fit(seen, localizer, appearance)
     del seen
-    *scales, of_whole = _scales(normal, others, backbone, appearance.areas)
+    learned_from = [part for index, part in enumerate(others) if not _is_held_out(index, len(others))]
+    *scales, of_whole = _scales(normal, learned_from, backbone, appearance.areas)
     textures = [part.pixels() for part in foreign[:6]]
     layers: list[list[Encoded]] = [[] for _ in backbone.memory_layers]
     whole: list[Encoded] = []
     for number in range(settings.pictures):
         progress(f"anomalies on {product.name}", number, settings.pictures)
-        pixels = others[number % len(others)].pixels()
+        base = number % len(others)
+        held_out = _is_held_out(base, len(others))
+        pixels = others[base].pixels()
         made = synthesize(pixels, random, textures, settings.kinds)
         if made is None:
             continue
@@ -171,23 +181,31 @@ def _altered(
             changed = _changed(made.mask, of_level.size)
             chosen = _chosen(changed, torch.Generator().manual_seed(settings.seed + number))
             encoded = scale.encode(of_level)[chosen]
-            layers[level % len(layers)].append(_encoded(encoded, changed[chosen], number, kind))
+            layers[level % len(layers)].append(_encoded(encoded, changed[chosen], number, kind, held_out))
         untouched = normal.difference_of_picture(see(backbone, pixels, appearance.areas[:1]))
         both = torch.cat([of_whole.encode(untouched), of_whole.encode(difference)])
-        whole.append(_encoded(both, torch.tensor([0.0, 1.0]), number, kind))
+        whole.append(_encoded(both, torch.tensor([0.0, 1.0]), number, kind, held_out))
     progress(f"anomalies on {product.name}", settings.pictures, settings.pictures)
-    if not whole:
-        raise FittedPartError(f"{product.name}: no anomaly could be made on its normal parts; leave it out")
+    if all(of.held_out.all() for of in whole):
+        raise FittedPartError(
+            f"{product.name}: no anomaly could be made on those of its normal parts that are learned from; leave it out"
+        )
     return Altered(tuple(map(_joined, layers)), _joined(whole))
+
+
+def _is_held_out(index: int, count: int) -> bool:
+    """Whether one of `count` pictures is not learned from: every fifth, and of fewer the last."""
+    every = min(count, _HELD_OUT)
+    return index % every == every - 1
 
 
 def _joined(parts: Sequence[Encoded]) -> Encoded:
     return Encoded(*map(torch.cat, zip(*parts, strict=True)))
 
 
-def _encoded(encoded: Tensor, changed: Tensor, number: int, kind: int) -> Encoded:
+def _encoded(encoded: Tensor, changed: Tensor, number: int, kind: int, held_out: bool) -> Encoded:
     pictures, kinds = (torch.full((len(encoded),), value, dtype=torch.int16) for value in (number, kind))
-    return Encoded(encoded.half(), changed.half(), pictures, kinds)
+    return Encoded(encoded.half(), changed.half(), pictures, kinds, torch.full((len(encoded),), held_out))
 
 
 def _differences(normal: Normal, seen: Seen) -> tuple[Difference, ...]:

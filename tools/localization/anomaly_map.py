@@ -5,10 +5,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
+from scipy import ndimage
 from skimage import measure, morphology, segmentation
 from torch import Tensor
 
 from tools.views import Box
+
+_ALL_BUT_THE_SAME = 1e-3
+"""Share of the standard deviation that the robust one of distances which vary everywhere is far above."""
 
 AnomalyMap = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -22,10 +26,15 @@ class MapScale(NamedTuple):
 
     @classmethod
     def fit(cls, distances: NDArray[np.float32]) -> "MapScale":
-        """Median and scaled median absolute deviation (1.4826 MAD), which a few odd patches do not move."""
+        """Median and scaled median absolute deviation (1.4826 MAD), which a few odd patches do not move.
+
+        Where most are all but the same, such as those of an empty background, it would say nothing of the others: then
+        the standard deviation.
+        """
         median = float(np.median(distances))
         spread = 1.4826 * float(np.median(np.abs(distances - median)))
-        return cls(median, max(spread, 1e-6))
+        deviation = float(distances.std(dtype=np.float64))
+        return cls(median, max(deviation if spread < _ALL_BUT_THE_SAME * deviation else spread, 1e-6))
 
     @classmethod
     def of_tensor(cls, saved: Tensor) -> "MapScale":
@@ -78,22 +87,29 @@ def blobs(anomaly_map: AnomalyMap, threshold: float) -> tuple[Blob, ...]:
     for area in measure.regionprops(
         measure.label(anomaly_map > threshold, connectivity=2), intensity_image=anomaly_map
     ):
-        for basin in _basins(area.image_intensity, area.image, threshold):
-            found += _cut_back(area.image_intensity, basin, threshold, area.bbox)
+        values, (top, left, *_) = area.image_intensity, area.bbox
+        basins = _basins(values, area.image, threshold)
+        for number, window in enumerate(ndimage.find_objects(basins), 1):
+            offset = top + window[0].start, left + window[1].start
+            found += _cut_back(values[window], basins[window] == number, threshold, offset)
     return tuple(sorted(found, key=lambda blob: (-blob.peak, blob.box.y0, blob.box.x0)))
 
 
-def _basins(values: AnomalyMap, inside: Mask, threshold: float) -> list[Mask]:
-    """Divide a connected area among its peaks that stand out by a factor of two: h-maxima of the logarithm."""
+def _basins(values: AnomalyMap, inside: Mask, threshold: float) -> NDArray[np.int32]:
+    """Divide a connected area among its peaks that stand out by a factor of two: h-maxima of the logarithm.
+
+    (h, w) number of the basin, 0 outside.
+    """
+    whole = inside.astype(np.int32)
     if threshold <= 0:
-        return [inside]
+        return whole
     height = np.where(inside, np.log(np.maximum(values, threshold)), np.log(threshold))
     flooded = morphology.reconstruction(height - np.log(2.0), height)
     peaks = measure.label(morphology.local_maxima(flooded, allow_borders=True) & inside, connectivity=2)
     if peaks.max() <= 1:
-        return [inside]
-    basins = segmentation.watershed(-height, peaks, mask=inside)
-    return [basins == number for number in range(1, int(peaks.max()) + 1)]
+        return whole
+    basins: NDArray[np.int32] = segmentation.watershed(-height, peaks, mask=inside)
+    return basins
 
 
 def _cut_back(values: AnomalyMap, basin: Mask, threshold: float, offset: tuple[int, ...]) -> list[Blob]:

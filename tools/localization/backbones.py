@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from knowledge import FittedPartError
-from tools.localization.devices import pick_device
+from tools.chosen_device import chosen_device
+from tools.localization.devices import usable_device
 from tools.localization.efficientnet import EfficientNetLite0
 from tools.localization.features import Features
 from tools.localization.text_tower import TextTower
@@ -30,13 +31,13 @@ class Backbone(Protocol):
     multiple: int
     """Input sides must be multiples of this."""
     memory_layers: tuple[int, ...]
-    """Which of the layers the memory of normal patches joins."""
+    """Which of the layers are held against memories of normal patches."""
     neighbourhood: int
     """Places a side over which those are averaged: 3 where a place sees little of its surroundings, 1 where attention does."""
     text: TextTower | None
     """None where the network only sees."""
     notes: list[str]
-    """What became of the work where memory ran out, one sentence each."""
+    """What became of the work where its device could not do it, one sentence each."""
 
     def preprocess(self, pixels: NDArray[np.uint8], area: int) -> Tensor:
         """(H, W, 3) RGB -> (3, h, w) float32, aspect kept, about `area` pixels."""
@@ -55,18 +56,25 @@ class Backbone(Protocol):
 
 
 def load_backbone(
-    name: str = DEFAULT_BACKBONE, weights: str | Path | None = None, device: str = "auto", compiled: bool = False
+    name: str = DEFAULT_BACKBONE, weights: str | Path | None = None, device: str | None = None, compiled: bool = False
 ) -> Backbone:
     """Load a backbone by name, once a process.
 
     A name is `efficientnet_lite0`, an architecture of open_clip with or without `@tag`, or `timm/` and a model of timm.
     `weights` is a checkpoint file, or `random`, or None for the published ones, which must already be on this machine.
+    `device` is `auto`, cpu, cuda, cuda:1 or mps, or None for what `choose_device` was told. An `auto` that finds a GPU
+    which cannot be used takes the CPU, and `notes` say so.
     `compiled` is worth its half minute of compiling where many pictures of one size follow; the embedded one ignores it.
     Raises `FittedPartError` where the name or the weights cannot be had, `InputError` where the device cannot.
     """
     # One at a time: two threads that ask for the same backbone would otherwise both load it.
     with _LOADING:
-        return _load(name, None if weights is None else str(weights), str(pick_device(device)), compiled)
+        usable = usable_device(chosen_device() if device is None else device)
+        backbone = _load(name, None if weights is None else str(weights), str(usable.device), compiled)
+        note = f"{name} ran on the CPU, since {usable.instead}"
+        if usable.instead and note not in backbone.notes:
+            backbone.notes.append(note)
+        return backbone
 
 
 @functools.lru_cache(maxsize=4)

@@ -1,17 +1,28 @@
-"""Where a frozen network runs, and what happens when memory runs out there."""
+"""Where a frozen network runs, and what happens when nothing can be computed there or memory runs out."""
 
 import contextlib
+import functools
 import re
 import threading
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from knowledge import InputError, ToolFailure
 
-_MEMORY_WORDS = ("out of memory", "can't allocate memory", "alloc_failed")
+_MEMORY_WORDS = (
+    *("out of memory", "can't allocate memory", "alloc_failed", "not enough memory"),
+    # What libraries on CUDA say where nothing is left for their own work.
+    *("cublas_status_not_initialized", "cudnn_status_not_initialized", "unable to find an engine"),
+)
+_CUDA_WORDS = (
+    *("cuda error", "cuda driver", "cuda call failed", "nvidia driver", "no kernel image"),
+    *("cudnn", "cublas", "unable to find an engine"),
+)
+
+_TF32 = threading.Lock()
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -24,6 +35,28 @@ def pick_device(name: str = "auto") -> torch.device:
     if int(found[2] or 0) >= _count(found[1]):
         raise InputError(f"this machine has no device {name!r}; use auto or cpu, or install a torch that knows it")
     return torch.device(name)
+
+
+class UsableDevice(NamedTuple):
+    device: torch.device
+    instead: str
+    """Of which other device it takes the place, and why; empty where it takes none's."""
+
+
+def usable_device(name: str = "auto") -> UsableDevice:
+    """`pick_device`, and the CPU where `auto` finds a GPU on which nothing can be computed.
+
+    Raises `InputError` where such a GPU was asked for by name.
+    """
+    device = pick_device(name)
+    trouble = _trouble(str(device)) if device.type == "cuda" else ""
+    if trouble and name != "auto":
+        raise InputError(f"the device {name!r} cannot be used ({trouble}); set ANOMALYST_DEVICE to cpu or auto")
+    return (
+        UsableDevice(torch.device("cpu"), f"{device} cannot be used ({trouble})")
+        if trouble
+        else UsableDevice(device, "")
+    )
 
 
 class FrozenNetwork:
@@ -44,7 +77,7 @@ class FrozenNetwork:
     ) -> None:
         """`compute` is told (B, 3, h, w) pictures and gives tensors of B rows, with nothing but the `module`.
 
-        On a GPU it computes in bfloat16 unless it is to be `precise`.
+        On a GPU it computes in bfloat16 unless it is to be `precise`, which is float32 without TF32.
         """
         self.device = device
         self.notes: list[str] = []
@@ -119,16 +152,61 @@ def _count(kind: str) -> int:
     return int(kind == "cpu" or torch.backends.mps.is_available())
 
 
+@functools.cache
+def _trouble(device: str) -> str:
+    """Why nothing can be computed on a GPU that is there, such as for its driver; empty where it is fit, or only full."""
+    try:
+        _try_out(torch.device(device))
+    except (RuntimeError, torch.cuda.DeferredCudaCallError) as error:
+        said = str(error).strip()
+        if "out of memory" in said.lower():
+            return ""
+        if not _says(error, _CUDA_WORDS):
+            raise
+        return said.splitlines()[0].rstrip(".")
+    return ""
+
+
+def _try_out(device: torch.device) -> None:
+    """A convolution and a matrix product come from libraries of their own; to bring them back is to wait for errors."""
+    ones = torch.ones(1, 8, 8, 8, device=device)
+    nn.functional.conv2d(ones, ones).cpu()
+    (ones[0, 0] @ ones[0, 0]).cpu()
+
+
 def _precision(device: torch.device, precise: bool) -> contextlib.AbstractContextManager[Any]:
+    if device.type != "cuda":
+        return contextlib.nullcontext()
+    if precise:
+        return _without_tf32()
     # Emulated bfloat16 is slower than float32.
-    if device.type == "cuda" and not precise and torch.cuda.is_bf16_supported(including_emulation=False):
-        return torch.autocast("cuda", torch.bfloat16)
-    return contextlib.nullcontext()
+    supported = torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.autocast("cuda", torch.bfloat16) if supported else contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def _without_tf32() -> Iterator[None]:
+    """One network at a time: torch keeps these settings for the whole process."""
+    backends: Any = torch.backends
+    places = (backends.cudnn.conv, backends.cuda.matmul)
+    with _TF32:
+        before = [place.fp32_precision for place in places]
+        try:
+            for place in places:
+                place.fp32_precision = "ieee"
+            yield
+        finally:
+            for place, precision in zip(places, before, strict=True):
+                place.fp32_precision = precision
 
 
 def _out_of_memory(error: RuntimeError) -> bool:
     """Only CUDA has a class for it; other devices, and libraries on CUDA, say it in words."""
-    return isinstance(error, torch.OutOfMemoryError) or any(word in str(error).lower() for word in _MEMORY_WORDS)
+    return isinstance(error, torch.OutOfMemoryError) or _says(error, _MEMORY_WORDS)
+
+
+def _says(error: Exception, words: tuple[str, ...]) -> bool:
+    return any(word in str(error).lower() for word in words)
 
 
 def _give_back(device: torch.device) -> None:

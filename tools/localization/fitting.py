@@ -1,7 +1,6 @@
 """Learning a product from its normal parts."""
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain, islice
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -11,7 +10,7 @@ from torch import Tensor
 
 from knowledge import FittedPartError
 from tools.localization import anomaly_map as maps
-from tools.localization.adapted import read_prompts
+from tools.localization.adapted import Adapted, read_prompts
 from tools.localization.alignment import Alignment, alignment
 from tools.localization.appearance import Appearance, look_at
 from tools.localization.backbones import Backbone, load_backbone
@@ -21,6 +20,7 @@ from tools.localization.localizer import Localizer
 from tools.localization.looks import Seen, see
 from tools.localization.manifest import FORMAT, LocalizerSettings, Manifest
 from tools.localization.normal import Normal
+from tools.localization.odd_parts import odd_parts
 from tools.localization.prompted import Prompted
 from tools.localization.prompted_picture import FEWEST_PICTURES, PromptedPicture
 from tools.localization.prompts import Prompts
@@ -28,8 +28,11 @@ from tools.localization.prompts import Prompts
 _SCALED_BY = 32
 """Held-out parts by which prompts are brought to a product's scale and its alignment is told, at most."""
 
-_MOST_PATCHES = 1_000_000
-"""Patches of a level that are kept while a memory is chosen: one to two gigabytes."""
+_MOST_BYTES = 2**30
+"""Of patches that are kept while memories are chosen."""
+
+_MOST_PICTURES = 500
+"""Of which a template is made: what they show at each place is what any number of them would."""
 
 _COMPARED = "compared with the references place by place, since"
 _NOT_COMPARED = "not compared with the references place by place, since"
@@ -56,8 +59,9 @@ def fit_localizer(
 ) -> Localizer:
     """Learn from normal parts.
 
-    With `calibration_parts`, scores are calibrated on those (split conformal). Without, each memory part is scored by
-    a memory of the other folds (cross-conformal, Vovk 2015), which keeps every reference in the final memory.
+    With `calibration_parts`, scores are calibrated on those (split conformal), and on them nothing else hangs. Without,
+    each memory part is scored by a memory of the other folds, and new parts by the memory of all: after cross-conformal
+    prediction (Vovk 2015), whose promise it keeps approximately.
     """
     settings = settings or LocalizerSettings()
     if not memory_parts:
@@ -65,48 +69,39 @@ def fit_localizer(
     backbone = load_backbone(settings.backbone, settings.weights)
     adapted = read_prompts(settings.prompts, backbone)
     appearance = look_at((part.pixels() for part in memory_parts), settings.areas)
-    learned = _see_all(backbone, memory_parts, appearance, progress, thin=bool(calibration_parts))
-    normal = Normal.fit(learned, settings, appearance)
-    held_out: Iterator[Seen]
+    learned, whole = _see_all(backbone, memory_parts, appearance, progress, thin=bool(calibration_parts))
+    others = without_each(learned, settings, appearance, progress)
+    told = _Told.by(_some(others, _SCALED_BY), _some(whole, _SCALED_BY) if others else [], settings, adapted)
+    normal = told.complete(Normal.fit(learned, settings, appearance))
     if calibration_parts:
-        others = [normal] * len(calibration_parts)
-        held_out = _seen_in_turn(backbone, _spread(calibration_parts), appearance, "calibrating", progress)
+        held_out = _seen_in_turn(backbone, calibration_parts, appearance, "calibrating", progress)
+        judged = [_judged(normal, seen) for seen in held_out]
     else:
-        others, apart = without_each(learned, settings, appearance, progress)
-        held_out = iter(apart)
-    first = list(islice(held_out, _SCALED_BY))
-    found = tell_alignment(settings.aligned, others, first)
-    normal, *others = (as_aligned(known, found) for known in (normal, *others))
-    prompted = bring_to_scale(adapted.prompts, others[: len(first)], first) if adapted and first else None
-    others = [known._replace(prompted=prompted) for known in others]
-    picture = None
-    if adapted and adapted.image and settings.image_prompts:
-        picture = bring_picture_to_scale(adapted.image, others[: len(first)], first)
-    judged = [
-        _judged(known._replace(picture=picture), seen)
-        for known, seen in zip(others, chain(first, held_out), strict=True)
-    ]
+        judged = [_judged(told.complete(known), seen) for known, seen in zip(others, whole, strict=False)]
     scale = _scale(judged)
     embeddings = torch.stack([seen.embedding for seen in learned]).numpy()
     imaging = _imaging(learned, judged if calibration_parts else [], embeddings)
     scheme: Scheme = "split" if calibration_parts else "cross"
+    scores = [_score(part, scale) for part in judged]
+    calibrated_on = [part.sha256 for part in calibration_parts or memory_parts]
     return Localizer(
         backbone,
-        normal._replace(prompted=prompted, picture=picture),
+        normal,
         imaging,
         scale,
-        ConformalCalibration([_score(part, scale) for part in judged], scheme),
+        ConformalCalibration(scores, scheme),
         embeddings,
         Manifest(
             format=FORMAT,
             settings=settings,
-            appearance=_explained(appearance, found),
-            aligned=found.aligned,
+            appearance=_explained(appearance, told.alignment),
+            aligned=told.alignment.aligned,
             backbone_sha256=backbone.weights_sha256,
-            prompts_sha256=adapted.manifest.tensors_sha256 if adapted and prompted else None,
-            image_prompted=picture is not None,
+            prompts_sha256=adapted.manifest.tensors_sha256 if adapted and told.prompted else None,
+            image_prompted=told.picture is not None,
             memory_parts=tuple(part.sha256 for part in memory_parts),
-            calibration_parts=tuple(part.sha256 for part in calibration_parts or memory_parts),
+            calibration_parts=tuple(calibrated_on),
+            odd_parts=tuple(calibrated_on[number] for number in odd_parts(scores)),
             scheme=scheme,
             farthest=imaging.farthest,
             tensors_sha256="",
@@ -114,13 +109,37 @@ def fit_localizer(
     )
 
 
+class _Told(NamedTuple):
+    """What memories are completed by, told by normal parts that they do not hold."""
+
+    alignment: Alignment
+    prompted: Prompted | None
+    picture: PromptedPicture | None
+
+    @classmethod
+    def by(
+        cls, others: Sequence[Normal], apart: Sequence[Seen], settings: LocalizerSettings, adapted: Adapted | None
+    ) -> "_Told":
+        """By parts and, for each, the memories without it; by none where there is a lone part."""
+        told = cls(tell_alignment(settings.aligned, others, apart), None, None)
+        if adapted is None or not apart:
+            return told
+        told = told._replace(prompted=bring_to_scale(adapted.prompts, others, apart))
+        if adapted.image is None or not settings.image_prompts:
+            return told
+        completed = [told.complete(known) for known in others]
+        return told._replace(picture=bring_picture_to_scale(adapted.image, completed, apart))
+
+    def complete(self, known: Normal) -> Normal:
+        return as_aligned(known, self.alignment)._replace(prompted=self.prompted, picture=self.picture)
+
+
 def tell_alignment(declared: bool | None, others: Sequence[Normal], held_out: Sequence[Seen]) -> Alignment:
     """Whether parts lie in the same place, by one part or more that the templates of the `others` have not seen.
 
-    Of many the first 32 count.
+    Of many 32 count.
     """
-    first = zip(others[:_SCALED_BY], held_out[:_SCALED_BY], strict=True)
-    pairs = [(known.template, seen) for known, seen in first if known.template]
+    pairs = [(known.template, seen) for known, seen in _some_pairs(others, held_out) if known.template]
     return alignment(
         declared,
         [
@@ -144,9 +163,9 @@ def _explained(appearance: Appearance, found: Alignment) -> Appearance:
 def bring_to_scale(prompts: tuple[Prompts, ...], others: Sequence[Normal], held_out: Sequence[Seen]) -> Prompted:
     """Prompts on the scale of a product, by one part or more that the `others`, one for each, have not seen.
 
-    Of many the first 32 count: enough for medians over all patches.
+    Of many 32 count: enough for medians over all patches.
     """
-    pairs = list(zip(others, held_out, strict=True))[:_SCALED_BY]
+    pairs = _some_pairs(others, held_out)
     return Prompted.fit(prompts, [known.differences(seen) for known, seen in pairs])
 
 
@@ -157,7 +176,7 @@ def bring_picture_to_scale(
 
     The `others` are as they are to be but for these prompts.
     """
-    pairs = list(zip(others, held_out, strict=True))[:_SCALED_BY]
+    pairs = _some_pairs(others, held_out)
     if len(pairs) < FEWEST_PICTURES:
         return None
     largest = torch.stack([known.distances(seen).max() for known, seen in pairs])
@@ -177,16 +196,12 @@ class _Judged(NamedTuple):
 
 
 def _judged(known: Normal, seen: Seen) -> _Judged:
-    return _Judged(known.distances(seen), seen.embedding, _taken(seen), seen.height, seen.width)
-
-
-def _taken(seen: Seen) -> Imaging:
-    return Imaging.of(seen.grey, seen.height, seen.width)
+    return _Judged(known.distances(seen), seen.embedding, seen.taken, seen.height, seen.width)
 
 
 def _imaging(learned: Sequence[Seen], apart: Sequence[_Judged], embeddings: NDArray[np.float32]) -> ImagingRange:
     """Of all normal parts, those that were held out for good among them."""
-    taken = [*(_taken(seen) for seen in learned), *(part.taken for part in apart)]
+    taken = [*(seen.taken for seen in learned), *(part.taken for part in apart)]
     of_apart = np.array([part.embedding.numpy() for part in apart], np.float32).reshape(len(apart), embeddings.shape[1])
     return ImagingRange.fit(taken, farthest(embeddings, of_apart))
 
@@ -204,13 +219,24 @@ def _score(part: _Judged, scale: maps.MapScale) -> float:
 
 def _see_all(
     backbone: Backbone, parts: Sequence[Part], appearance: Appearance, progress: Progress, *, thin: bool
-) -> list[Seen]:
-    """`thin` bounds what many parts take: of each as many patches are kept, by chance, as there is room for."""
+) -> tuple[list[Seen], list[Seen]]:
+    """What memories are chosen from, and what can be judged.
+
+    `thin` bounds what many parts take: of each as many patches are kept, by chance, as there is room for, and only some
+    of the parts can be judged.
+    """
     found = _seen_in_turn(backbone, parts, appearance, "reading references", progress)
     if not thin:
-        return list(found)
+        whole = list(found)
+        return whole, whole
     generator = torch.Generator().manual_seed(0)
-    return [seen.thinned(_MOST_PATCHES // len(parts), generator) for seen in found]
+    to_judge, to_compare = (set(_some(range(len(parts)), most)) for most in (_SCALED_BY, _MOST_PICTURES))
+    thinned, whole = [], []
+    for number, seen in enumerate(found):
+        most = _MOST_BYTES // len(parts) // (4 * sum(len(patches) for patches in seen.patches))
+        thinned.append(seen.thinned(max(1, most), generator, grey=number in to_compare))
+        whole += [seen] if number in to_judge else []
+    return thinned, whole
 
 
 def _seen_in_turn(
@@ -222,21 +248,21 @@ def _seen_in_turn(
     progress(what, len(parts), len(parts))
 
 
-def _spread(items: Sequence[T]) -> list[T]:
-    """The same items in an order whose beginning is spread over all of them, since it stands for them."""
-    step = -(-len(items) // _SCALED_BY)
-    return [item for first in range(step) for item in items[first::step]]
+def _some(items: Sequence[T], most: int) -> Sequence[T]:
+    """Spread over all of them, since they stand for them."""
+    return items[:: max(1, -(-len(items) // most))]
+
+
+def _some_pairs(others: Sequence[Normal], held_out: Sequence[Seen]) -> list[tuple[Normal, Seen]]:
+    return list(zip(_some(others, _SCALED_BY), _some(held_out, _SCALED_BY), strict=True))
 
 
 def without_each(
     parts: Sequence[Seen], settings: LocalizerSettings, appearance: Appearance, progress: Progress
-) -> tuple[list[Normal], list[Seen]]:
-    """What is learned of all folds but its own, for each of the parts, and the parts; nothing of a lone one.
-
-    In an order whose beginning stands for all of them.
-    """
+) -> list[Normal]:
+    """For each of the parts what is learned of all folds but its own; nothing for a lone part."""
     if len(parts) < 2:
-        return [], []
+        return []
     folds = min(settings.folds, len(parts))
     order = np.random.default_rng(settings.seed).permutation(len(parts))
     fold_of = {int(index): position % folds for position, index in enumerate(order)}
@@ -246,4 +272,4 @@ def without_each(
         others = [part for i, part in enumerate(parts) if fold_of[i] != fold]
         known.append(Normal.fit(others, settings, appearance))
     progress("cross-validating", folds, folds)
-    return _spread([known[fold_of[index]] for index in range(len(parts))]), _spread(parts)
+    return [known[fold_of[index]] for index in range(len(parts))]

@@ -16,7 +16,7 @@ from knowledge import FittedPartError, ToolFailure, write_atomically
 from tools.localization import anomaly_map as maps
 from tools.localization.backbones import Backbone, load_backbone
 from tools.localization.calibration import ConformalCalibration
-from tools.localization.imaging import Imaging, ImagingRange, nearest_distance
+from tools.localization.imaging import ImagingRange, nearest_distance
 from tools.localization.looks import dimensions, see
 from tools.localization.manifest import MANIFEST_FILE, LocalizerSettings, Manifest, read_manifest, read_part
 from tools.localization.normal import Normal
@@ -96,7 +96,7 @@ class Localizer:
             anomaly_map,
             maps.anomaly_score(anomaly_map),
             embedding,
-            self.imaging.unlike(Imaging.of(seen.grey, seen.height, seen.width)),
+            self.imaging.unlike(seen.taken),
             self.imaging.unfamiliar(nearest_distance(embedding, self.embeddings)),
         )
 

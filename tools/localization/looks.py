@@ -14,6 +14,7 @@ from torch import Tensor
 
 from tools.localization.backbones import Backbone
 from tools.localization.features import Features, averaged, join_layers
+from tools.localization.imaging import Imaging
 from tools.localization.template import Grey, grey
 from tools.localization.tiles import forward
 
@@ -28,14 +29,19 @@ class Seen(NamedTuple):
     embedding: Tensor
     """(D,), of the first look."""
     grey: Grey
-    """For the comparison with a template."""
+    """For the comparison with a template; empty where it was left out."""
+    taken: Imaging
     height: int
     """Of the picture, in pixels."""
     width: int
 
-    def thinned(self, most: int, generator: torch.Generator) -> "Seen":
-        """With at most so many patches of each level, (C, 1, n): enough to choose a memory from, but no map any more."""
-        return self._replace(patches=tuple(_thinned(patches, most, generator) for patches in self.patches))
+    def thinned(self, most: int, generator: torch.Generator, *, grey: bool) -> "Seen":
+        """With at most so many patches of each level, (C, 1, n): enough to choose a memory from, but no map any more.
+
+        With or without what a template is made of.
+        """
+        patches = tuple(_thinned(patches, most, generator) for patches in self.patches)
+        return self._replace(patches=patches, grey=self.grey if grey else np.empty((0, 0), np.float32))
 
 
 def see(backbone: Backbone, pixels: Pixels, areas: Sequence[int], *, as_texts: bool = False) -> Seen:
@@ -43,7 +49,8 @@ def see(backbone: Backbone, pixels: Pixels, areas: Sequence[int], *, as_texts: b
     found = [forward(backbone, backbone.preprocess(pixels, area)[None], as_texts=as_texts) for area in areas]
     of_looks = (features.layers if as_texts else layers_of(backbone, features) for features in found)
     patches = tuple(layer[0] for layers in of_looks for layer in layers)
-    return Seen(patches, found[0].embeddings[0], grey(pixels), *pixels.shape[:2])
+    reduced, size = grey(pixels), pixels.shape[:2]
+    return Seen(patches, found[0].embeddings[0], reduced, Imaging.of(reduced, *size), *size)
 
 
 def layers_of(backbone: Backbone, features: Features) -> tuple[Tensor, ...]:

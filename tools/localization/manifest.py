@@ -3,14 +3,15 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from knowledge import FittedPartError, Frozen, RequestError
 from tools.localization.appearance import Appearance, Area
 from tools.localization.backbones import DEFAULT_BACKBONE
 from tools.localization.calibration import Scheme
+from tools.localization.weights import RANDOM
 
-FORMAT = 5
+FORMAT = 6
 """Raised whenever fitted parts of an older program would give other maps."""
 
 _SIDES = (32, 4096)
@@ -18,11 +19,16 @@ _SIDES = (32, 4096)
 MANIFEST_FILE = "localizer.json"
 
 
+def _from_anywhere(weights: str | None) -> str | None:
+    """A checkpoint file must be found again by a program that is started in another folder."""
+    return weights if weights in (None, RANDOM) else str(Path(weights).absolute())
+
+
 class LocalizerSettings(Frozen):
     """What decides the maps besides the references."""
 
     backbone: str = DEFAULT_BACKBONE
-    weights: str | None = None
+    weights: Annotated[str | None, AfterValidator(_from_anywhere)] = None
     """A checkpoint file for the backbone, where it is not to have its published weights."""
     areas: tuple[Area, ...] | None = None
     """Pixels of the network's input at each look, coarse first; chosen from the references where None."""
@@ -78,7 +84,9 @@ class Manifest(Frozen):
     memory_parts: tuple[str, ...]
     """sha256 of each reference in the memory."""
     calibration_parts: tuple[str, ...]
-    """sha256 of each normal part that was held out."""
+    """sha256 of each normal part that was held out, in turn or for good; a lone reference stands here too."""
+    odd_parts: tuple[str, ...] = ()
+    """Those of them that stand out from all others (see `odd_parts`)."""
     scheme: Scheme
     farthest: Annotated[float, Field(ge=0)] | None = None
     """See `ImagingRange`."""

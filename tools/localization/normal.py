@@ -59,7 +59,7 @@ class Normal(NamedTuple):
             )
             for level, size in enumerate(_sizes(parts, settings, appearance))
         )
-        template = None if settings.aligned is False else Template.fit(seen.grey for seen in parts)
+        template = None if settings.aligned is False else Template.fit(seen.grey for seen in parts if seen.grey.size)
         return cls(memories, template, embeddings=torch.stack([seen.embedding for seen in parts]))
 
     def differences(self, seen: Seen) -> tuple[Difference, ...]:

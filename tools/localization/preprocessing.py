@@ -11,7 +11,10 @@ Channels = tuple[float, float, float]
 
 
 def to_input(pixels: NDArray[np.uint8], area: int, multiple: int, mean: Channels, deviation: Channels) -> Tensor:
-    """(H, W, 3) RGB uint8 -> (3, h, w) float32, aspect kept, about `area` pixels, h and w multiples of `multiple`."""
+    """(H, W, 3) RGB uint8 -> (3, h, w) float32, about `area` pixels, h and w multiples of `multiple`, one at least.
+
+    The aspect is kept but for rounding, which is much where a picture is so narrow that a side is a single multiple.
+    """
     height, width = _size(pixels, area, multiple)
     # torch resizes bytes three to five times faster than Pillow, to the same pixels give or take two of 255 levels.
     channels = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None]
