@@ -28,20 +28,26 @@ SMALL = LocalizerSettings(areas=(96 * 96,), memory_size=60, prompts="none")
     ],
 )
 def test_references_that_differ_alike_are_aligned(largest: Sequence[float], aligned: bool) -> None:
-    assert alignment(None, largest).aligned is aligned
+    assert alignment(None, largest, 0.5).aligned is aligned
+
+
+def test_a_template_that_allows_nearly_everything_tells_nothing() -> None:
+    found = alignment(None, [0.01] * 12, 0.51)
+    assert not found.aligned
+    assert "show 51% of all grey values" in found.reason
 
 
 @pytest.mark.parametrize("declared", [True, False])
 def test_what_the_product_says_stands(declared: bool) -> None:
-    found = alignment(declared, [0.01] * 9 + [0.9] * 9)
+    found = alignment(declared, [0.01] * 9 + [0.9] * 9, 0.9)
     assert found.aligned is declared
     assert "the product says" in found.reason
 
 
 def test_differences_count_from_what_nine_of_ten_references_show() -> None:
-    assert alignment(None, np.linspace(0.0, 0.1, 11).tolist()).visible == pytest.approx(0.09)
-    assert alignment(True, [0.5] * 9).visible == VISIBLE
-    assert alignment(None, [1e-6] * 12).visible == VISIBLE
+    assert alignment(None, np.linspace(0.0, 0.1, 11).tolist(), 0.2).visible == pytest.approx(0.09)
+    assert alignment(True, [0.5] * 9, 0.2).visible == VISIBLE
+    assert alignment(None, [1e-6] * 12, 0.2).visible == VISIBLE
 
 
 def part(seed: int, reach: int = 0, *, missing: bool = False) -> np.ndarray:

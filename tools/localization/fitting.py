@@ -140,13 +140,11 @@ def tell_alignment(declared: bool | None, others: Sequence[Normal], held_out: Se
     Of many 32 count.
     """
     pairs = [(known.template, seen) for known, seen in _some_pairs(others, held_out) if known.template]
-    return alignment(
-        declared,
-        [
-            template.largest(seen.grey, max((patches.shape[1:] for patches in seen.patches), key=torch.Size.numel))
-            for template, seen in pairs
-        ],
-    )
+    largest = [
+        template.largest(seen.grey, max((patches.shape[1:] for patches in seen.patches), key=torch.Size.numel))
+        for template, seen in pairs
+    ]
+    return alignment(declared, largest, max((template.allowed for template, _ in pairs), default=0.0))
 
 
 def as_aligned(known: Normal, found: Alignment) -> Normal:

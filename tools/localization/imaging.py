@@ -24,7 +24,7 @@ _ROUNDING = 1e-4
 _ANY = 1e6
 """No trait is beyond this."""
 
-_FAR = 2.0
+_FAR = 1.5
 """Times the largest distance of a normal part to its nearest reference."""
 
 

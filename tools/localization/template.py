@@ -64,6 +64,11 @@ class Template(NamedTuple):
         """
         return distances * (1 + (self._on_grid(picture, distances.shape) / self.visible).log1p())
 
+    @property
+    def allowed(self) -> float:
+        """Share of all grey values that are normal at a place, on average."""
+        return float((self.highest - self.lowest).mean())
+
     def largest(self, picture: Grey, size: torch.Size) -> float:
         """The largest difference among the cells of a grid of that `size`, h and w."""
         return float(self._on_grid(picture, size).max())
