@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from evals.datasets import LabelledSet, read_sets
+from evals.datasets import LabelledSet, read_distinct
 from evals.judging import DETECTION, averages, detection, judge_each, parts_of, protocol, watched
 from knowledge import RequestError
 from tools import (
@@ -79,7 +79,7 @@ def run_ablation(source: str, names: list[str], settings: LocalizerSettings, pro
     """Every variant on every set; the prompts are learned on the normal parts of these sets, without a defect."""
     if settings.areas and len(settings.areas) != _LOOKS:
         raise RequestError(f"an ablation compares {_LOOKS} looks, got {len(settings.areas)}")
-    sets = read_sets(source, names, settings.seed)
+    sets = read_distinct(source, names, settings.seed)
     for labelled in sets:
         if len(labelled.train) < _LEAST:
             raise RequestError(f"{labelled.name}: an ablation needs {_LEAST} normal parts to learn from")

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from evals.datasets import LabelledImage, LabelledSet, read_sets
+from evals.datasets import LabelledImage, LabelledSet, read_distinct
 from evals.judging import (
     DETECTION,
     Judged,
@@ -31,7 +31,7 @@ def run_benchmark(
 ) -> dict[str, Any]:
     """Every set of a source, and the same by each of the `peers`; the result is plain values, as `--json` prints them."""
     rivals = load_peers(peers, settings)
-    sets = read_sets(source, names, settings.seed)
+    sets = read_distinct(source, names, settings.seed)
     results = [_run_set(labelled, settings, progress) for labelled in sets]
     compared = {peer.name: [_run_peer(peer, labelled, progress) for labelled in sets] for peer in rivals}
     return {

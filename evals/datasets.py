@@ -69,15 +69,21 @@ class LabelledSet(NamedTuple):
 
 
 def read_sets(source: str, names: list[str], seed: int) -> list[LabelledSet]:
-    """The sets of a source, all or those named; raises `RequestError` for what is not there.
-
-    Nothing is learned from twice, nor from a picture that is tested.
-    """
+    """The sets of a source, all or those named; raises `RequestError` for what is not there."""
     readers = _solar_readers(seed) if source == SOLAR_CELLS else _folder_readers(Path(source))
-    sets = [_without_copies(readers[name]()) for name in _chosen(names, list(readers))]
+    sets = [readers[name]() for name in _chosen(names, list(readers))]
     for labelled in sets:
         if not labelled.train or not labelled.test:
             raise RequestError(f"{source}: {labelled.name} has no {'test' if labelled.train else 'train'} pictures")
+    return sets
+
+
+def read_distinct(source: str, names: list[str], seed: int) -> list[LabelledSet]:
+    """The same, where nothing is learned from twice, nor from a picture that is tested: what a detector is judged on."""
+    sets = [_without_copies(labelled) for labelled in read_sets(source, names, seed)]
+    for labelled in sets:
+        if not labelled.train:
+            raise RequestError(f"{source}: all train pictures of {labelled.name} are test pictures too")
     return sets
 
 

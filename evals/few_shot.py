@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from evals.datasets import LabelledSet, read_sets
+from evals.datasets import LabelledSet, read_distinct
 from evals.judging import (
     DETECTION,
     Detect,
@@ -63,7 +63,7 @@ def run_few_shot(
     if peers and 0 in shots:
         raise RequestError("peers cannot do without references; leave 0 out of --shots, or leave --peers out")
     rivals = load_peers(peers, settings)
-    sets = read_sets(source, names, settings.seed)
+    sets = read_distinct(source, names, settings.seed)
     seeds = range(settings.seed, settings.seed + draws)
     plan = _Plan(sets, tuple(sorted(set(shots))), tuple(seeds), progress)
     return {

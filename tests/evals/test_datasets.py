@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evals.datasets import LabelledImage, LabelledSet, read_sets
+from evals.datasets import LabelledImage, LabelledSet, read_distinct, read_sets
 from evals.simulated import write_plate, write_plates
 from knowledge import RequestError
 
@@ -174,10 +174,16 @@ def test_copies_are_learned_from_once_and_what_is_tested_never(tmp_path: Path) -
     (folder / "test" / "good").mkdir(parents=True)
     third.write_bytes(first.read_bytes())
     (folder / "test" / "good" / "other_name.png").write_bytes(second.read_bytes())
-    [labelled] = read_sets(str(folder), [], 0)
+    [labelled] = read_distinct(str(folder), [], 0)
     assert labelled.train == (first, fourth)
     assert labelled.left_out == 2
     assert len(labelled.test) == 1
+    assert len(read_sets(str(folder), [], 0)[0].train) == 4
+    first.write_bytes(second.read_bytes())
+    third.write_bytes(second.read_bytes())
+    fourth.write_bytes(second.read_bytes())
+    with pytest.raises(RequestError, match="all train pictures of s are test pictures too"):
+        read_distinct(str(folder), [], 0)
 
 
 def truths(labelled: LabelledSet) -> list[tuple[bool, int]]:
