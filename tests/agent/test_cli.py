@@ -237,7 +237,7 @@ def test_products_are_listed_with_what_is_missing(run, learned) -> None:
 
 
 def test_enroll_names_a_normal_part_that_stands_out(run, plate, save, tmp_path) -> None:
-    for seed in range(12):
+    for seed in range(24):
         save(tmp_path / "good" / f"{seed:02d}.png", plate(seed, "scratch" if seed == 7 else None))
     enrolled = run("enroll", "plate", "--good", tmp_path / "good")
     assert enrolled.code == 0
@@ -245,6 +245,12 @@ def test_enroll_names_a_normal_part_that_stands_out(run, plate, save, tmp_path) 
     listed = json.loads(run("products", "--json").out)
     [kept] = next(row for row in listed if row["product"] == "plate")["odd_references"]
     assert Path(kept).read_bytes() == (tmp_path / "good" / "07.png").read_bytes()
+    for kind, code in (("spot", 2), (None, 0)):
+        picture = save(tmp_path / f"{kind}.png", plate(90, kind))
+        outcome = run("inspect", picture, "--product", "plate", "--json", "--out", tmp_path / "out")
+        assert outcome.code == code
+        reasons = " ".join(json.loads(outcome.out)["decision"]["reasons"])
+        assert ("Only normal parts that stand out from all others (1 of 24)" in reasons) == (kind == "spot")
 
 
 def test_enroll_with_a_spec_that_is_broken_names_file_field_and_expectation(run, plate, save, tmp_path) -> None:

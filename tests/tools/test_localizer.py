@@ -1,5 +1,6 @@
 """The localiser: a map worked by hand with a network of one weight, then the real one, saved, loaded and damaged."""
 
+import copy
 import hashlib
 import json
 from collections.abc import Callable, Iterator
@@ -334,6 +335,17 @@ def test_some_parts_of_many_bring_prompts_to_scale(plate, monkeypatch) -> None:
     for calibrate in ((), parts(plate, range(10, 15))):
         fit_localizer(parts(plate, range(5)), calibrate, SMALL)
     assert asked == [2, 2]
+
+
+def test_what_only_odd_normal_parts_outdo_is_hidden_by_them(fitted) -> None:
+    shas = tuple(f"sha{number}" for number in range(40))
+    found = copy.copy(fitted)
+    found.calibration = ConformalCalibration([*np.linspace(1, 3, 38), 30.0, 20.0], "cross")
+    found.manifest = fitted.manifest.model_copy(update={"calibration_parts": shas, "odd_parts": shas[38:]})
+    assert [found.hidden(score, 0.05) for score in (2.9, 2.99, 3.01, 19.0, 25.0)] == [False, False, True, True, False]
+    assert not found.hidden(19.0, 0.01), "too few others to call anything anomalous at this rate"
+    found.manifest = fitted.manifest
+    assert not found.hidden(19.0, 0.05)
 
 
 def forge(folder: Path, change: Callable[[dict[str, Tensor]], object]) -> None:

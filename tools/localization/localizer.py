@@ -75,6 +75,14 @@ class Localizer:
         noun = self.manifest.noun
         return f"no normal part was ever seen, only texts of a flawless and of a damaged {noun}" if noun else ""
 
+    def hidden(self, score: float, alpha: float) -> bool:
+        """Whether a part passes for normal only because of normal parts that stand out from all others themselves."""
+        odd = len(self.manifest.odd_parts)
+        others = ConformalCalibration(
+            self.calibration.scores[: self.calibration.count - odd].tolist(), self.calibration.scheme
+        )
+        return odd > 0 and others.p_value(score) <= alpha < self.calibration.p_value(score)
+
     @property
     def areas(self) -> tuple[int, ...]:
         """Pixels of the network's input at each look."""
