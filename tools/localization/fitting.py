@@ -59,9 +59,9 @@ def fit_localizer(
 ) -> Localizer:
     """Learn from normal parts.
 
-    With `calibration_parts`, scores are calibrated on those (split conformal), and on them nothing else hangs. Without,
-    each memory part is scored by a memory of the other folds, and new parts by the memory of all: after cross-conformal
-    prediction (Vovk 2015), whose promise it keeps approximately.
+    With `calibration_parts`, scores are calibrated on those (split conformal), on which nothing else hangs but the unit of
+    the maps and what pictures usually look like. Without, each memory part is scored by a memory of the other folds, and
+    new parts by the memory of all: after cross-conformal prediction (Vovk 2015), whose promise it keeps approximately.
     """
     settings = settings or LocalizerSettings()
     if not memory_parts:
