@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def enrol_unseen(inspector: Inspector, name: str, spec: Path | None, settings: L
 
 
 def summary(learned: LearnedProduct, given: Sequence[Path] = ()) -> dict[str, Any]:
-    """What was learned, in plain values; files by the names under which they were `given`, in files or folders."""
+    """What was learned, in plain values; files by the names under which they were `given`, in folders."""
     modalities = {modality: _of_modality(learned, modality) for modality in learned.modalities}
     broken = [facts for facts in modalities.values() if not facts["promised"]]
     first = (broken or list(modalities.values()))[0]
@@ -90,9 +91,15 @@ def _odd_references(learned: LearnedProduct, given: Sequence[Path]) -> list[Path
     odd = learned.localizer.manifest.odd_parts if learned.localizer else ()
     if not odd:
         return []
-    kept = sorted((learned.folder / "references").rglob("*.*"))
-    named = {hashlib.sha256(path.read_bytes()).hexdigest(): path for path in (*kept, *_files(given, False))}
+    kept = (learned.folder / "references").rglob("*")
+    files = (path for path in chain(kept, *(folder.iterdir() for folder in given)) if path.is_file())
+    named = {_sha256(path): path for path in files}
     return [named[sha256] for sha256 in odd if sha256 in named]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def adaptation_summary(adapted: Adapted, path: Path) -> dict[str, Any]:
