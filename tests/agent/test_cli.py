@@ -47,6 +47,15 @@ def learned(learned_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return learned_home
 
 
+@pytest.mark.parametrize("wished", [None, "0"])
+def test_torch_is_asked_for_huge_pages_unless_the_user_says_otherwise(run, monkeypatch, wished) -> None:
+    monkeypatch.setenv("THP_MEM_ALLOC_ENABLE", wished or "")
+    if wished is None:
+        monkeypatch.delenv("THP_MEM_ALLOC_ENABLE")
+    assert run("schema").code == 0
+    assert os.environ["THP_MEM_ALLOC_ENABLE"] == (wished or "1")
+
+
 def test_exit_codes_are_the_verdicts(run, learned, plate, save, tmp_path) -> None:
     good, bad = save(tmp_path / "good.png", plate(500)), save(tmp_path / "bad.png", plate(501, "scratch"))
     black = save(tmp_path / "black.png", np.zeros((96, 128, 3), np.uint8))

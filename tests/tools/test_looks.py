@@ -1,12 +1,14 @@
 """Looks: a picture seen at every input size, and grids brought to one size."""
 
 import numpy as np
+import pytest
 import torch
 
 from tools.localization.backbones import load_backbone
 from tools.localization.features import as_patches
 from tools.localization.imaging import Imaging
 from tools.localization.looks import Seen, joined, layers_of, on_finest_grid, see
+from tools.localization.preprocessing import reduced
 
 
 def test_grids_come_to_the_size_of_the_finest_whatever_their_order() -> None:
@@ -31,6 +33,20 @@ def test_a_picture_is_seen_at_every_area_by_every_layer_and_embedded_once(plate)
     assert (both.height, both.width) == picture.shape[:2]
     features = backbone.forward(backbone.preprocess(picture, 96 * 96)[None])
     assert all(torch.equal(a, b[0]) for a, b in zip(alone.patches, layers_of(backbone, features), strict=True))
+
+
+def test_a_large_picture_is_gone_over_once_and_remembered_at_its_own_size(plate) -> None:
+    backbone, picture = load_backbone(), plate(0)
+    height, width = picture.shape[:2]
+    large = picture.repeat(3, axis=0).repeat(3, axis=1)
+    found = see(backbone, large, (96 * 96, 128 * 128))
+    smaller = reduced(large, 128 * 128, backbone.multiple)
+    assert smaller.size < large.size
+    again = see(backbone, smaller, (96 * 96, 128 * 128))
+    assert all(torch.equal(a, b) for a, b in zip(found.patches, again.patches, strict=True))
+    assert found.grey.shape == smaller.shape[:2]
+    assert (found.height, found.width) == (3 * height, 3 * width)
+    assert found.taken.pixels == pytest.approx(np.log(9 * height * width))
 
 
 def test_joined_layers_lie_on_the_finest_grid_one_after_the_other(plate) -> None:

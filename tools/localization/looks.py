@@ -15,6 +15,7 @@ from torch import Tensor
 from tools.localization.backbones import Backbone
 from tools.localization.features import Features, averaged, join_layers
 from tools.localization.imaging import Imaging
+from tools.localization.preprocessing import reduced
 from tools.localization.template import Grey, grey
 from tools.localization.tiles import forward
 
@@ -46,11 +47,12 @@ class Seen(NamedTuple):
 
 def see(backbone: Backbone, pixels: Pixels, areas: Sequence[int], *, as_texts: bool = False) -> Seen:
     """Look at (H, W, 3) RGB once for each of the input `areas`; with `as_texts`, in the space of texts."""
-    found = [forward(backbone, backbone.preprocess(pixels, area)[None], as_texts=as_texts) for area in areas]
+    picture = reduced(pixels, max(areas), backbone.multiple)
+    found = [forward(backbone, backbone.preprocess(picture, area)[None], as_texts=as_texts) for area in areas]
     of_looks = (features.layers if as_texts else layers_of(backbone, features) for features in found)
     patches = tuple(layer[0] for layers in of_looks for layer in layers)
-    reduced, size = grey(pixels), pixels.shape[:2]
-    return Seen(patches, found[0].embeddings[0], reduced, Imaging.of(reduced, *size), *size)
+    of_grey, size = grey(picture), pixels.shape[:2]
+    return Seen(patches, found[0].embeddings[0], of_grey, Imaging.of(of_grey, *size), *size)
 
 
 def layers_of(backbone: Backbone, features: Features) -> tuple[Tensor, ...]:

@@ -11,7 +11,7 @@ from tools.localization.backbones import DEFAULT_BACKBONE
 from tools.localization.calibration import Scheme
 from tools.localization.weights import RANDOM
 
-FORMAT = 6
+FORMAT = 7
 """Raised whenever fitted parts of an older program would give other maps."""
 
 _SIDES = (32, 4096)

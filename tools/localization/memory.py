@@ -20,7 +20,8 @@ _PROJECTION = 64
 _FARTHEST = 128
 """Candidates among which the next patches are chosen, until all candidates are looked at again."""
 
-_CHUNK = 8192
+_CHUNK = 1024
+"""Patches compared at once, so that the comparisons stay in a processor's cache."""
 
 
 class Nearest(NamedTuple):

@@ -6,23 +6,45 @@ import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 from torch import Tensor
 
+Pixels = NDArray[np.uint8]
+
 Channels = tuple[float, float, float]
 """Red, green, blue, for values in 0..1."""
 
 
-def to_input(pixels: NDArray[np.uint8], area: int, multiple: int, mean: Channels, deviation: Channels) -> Tensor:
+def reduced(pixels: Pixels, area: int, multiple: int) -> Pixels:
+    """(H, W, 3) RGB uint8 -> the same as it is where it has no more than `area` pixels, otherwise as `to_input` sizes it.
+
+    Whoever looks at a large picture more than once so goes over all of its pixels once.
+    """
+    height, width = pixels.shape[:2]
+    if height * width <= area:
+        return pixels
+    return np.ascontiguousarray(_resized(pixels, *_size(pixels, area, multiple)).numpy())
+
+
+def to_input(pixels: Pixels, area: int, multiple: int, mean: Channels, deviation: Channels) -> Tensor:
     """(H, W, 3) RGB uint8 -> (3, h, w) float32, about `area` pixels, h and w multiples of `multiple`, one at least.
 
     The aspect is kept but for rounding, which is much where a picture is so narrow that a side is a single multiple.
     """
-    height, width = _size(pixels, area, multiple)
-    # torch resizes bytes three to five times faster than Pillow, to the same pixels give or take two of 255 levels.
-    channels = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None]
-    resized = F.interpolate(channels, size=(height, width), mode="bicubic", antialias=True, align_corners=False)[0]
-    return resized.float().mul_(1 / (255.0 * _column(deviation))).sub_(_column(mean) / _column(deviation))
+    channels = _resized(pixels, *_size(pixels, area, multiple)).permute(2, 0, 1).contiguous()
+    return channels.float().mul_(1 / (255.0 * _column(deviation))).sub_(_column(mean) / _column(deviation))
 
 
-def _size(pixels: NDArray[np.uint8], area: int, multiple: int) -> tuple[int, int]:
+def _resized(pixels: Pixels, height: int, width: int) -> Tensor:
+    """(H, W, 3) -> (height, width, 3) uint8."""
+    picture = torch.from_numpy(pixels.copy())
+    if picture.shape[:2] == (height, width):
+        return picture
+    # torch resizes bytes three to five times faster than Pillow, to the same pixels give or take two of 255 levels,
+    # if a batch of one is made before channels come first: otherwise it does not see how they lie, and copies.
+    batch = picture[None].permute(0, 3, 1, 2)
+    resized = F.interpolate(batch, size=(height, width), mode="bicubic", antialias=True, align_corners=False)
+    return resized[0].permute(1, 2, 0)
+
+
+def _size(pixels: Pixels, area: int, multiple: int) -> tuple[int, int]:
     """Height and width."""
     height, width = pixels.shape[:2]
     scale = (area / (height * width)) ** 0.5
