@@ -4,10 +4,14 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from evals.datasets import LabelledImage, LabelledSet, read_distinct
 from evals.judging import (
     DETECTION,
     Judged,
+    Pixels,
     averages,
     detection,
     judge_by,
@@ -21,9 +25,10 @@ from evals.judging import (
 from evals.metrics import binomial_interval, pixel_scores
 from evals.peers import Peer
 from evals.profiling import enrol, kept_mb, localizing_cost, resident_mb
-from tools import Localizer, LocalizerSettings, Progress, Template, load_image
+from tools import Localization, Localizer, LocalizerSettings, Progress, Template, load_image
 
 ALPHAS = (0.05, 0.1)
+VERDICTS = ("normal", "review", "anomalous")
 
 
 def run_benchmark(
@@ -44,8 +49,15 @@ def run_benchmark(
 
 def _run_set(labelled: LabelledSet, settings: LocalizerSettings, progress: Progress) -> dict[str, Any]:
     localizer, seconds, ratio = enrol(parts_of(labelled.train), parts_of(labelled.held_out), settings)
+    verdicts: list[list[str]] = []
+
+    def judge(pixels: Pixels) -> tuple[float, NDArray[np.float32]]:
+        found = localizer.localize(pixels)
+        verdicts.append([_verdict(localizer, found, alpha) for alpha in ALPHAS])
+        return found.score, found.map
+
     judged, resident = [], []
-    for item in judge_each(judge_by(localizer), watched(labelled.test, labelled.name, progress)):
+    for item in judge_each(judge, watched(labelled.test, labelled.name, progress)):
         judged.append(item)
         resident.append(resident_mb())
     cost = localizing_cost(localizer, labelled.test)
@@ -61,7 +73,7 @@ def _run_set(labelled: LabelledSet, settings: LocalizerSettings, progress: Progr
         "test": len(labelled.test),
         "left_out": labelled.left_out,
         **detection(judged),
-        **_error_rates(judged, localizer),
+        **_error_rates(judged, verdicts, localizer),
         **cost,
         "with_templates": _with_templates(judged, localizer),
         "input_areas": localizer.areas,
@@ -107,9 +119,20 @@ def _pixel_ap(judged: Sequence[Judged]) -> float | None:
     return None if scores is None else scores.ap
 
 
-def _error_rates(judged: Sequence[Judged], localizer: Localizer) -> dict[str, Any]:
+def _verdict(localizer: Localizer, found: Localization, alpha: float) -> str:
+    """Where nobody else has a say: no rules, no reasoner."""
+    if localizer.doubts(found, alpha) or not localizer.calibration.promise(alpha).kept:
+        return "review"
+    return "anomalous" if localizer.calibration.p_value(found.score) <= alpha else "normal"
+
+
+def _error_rates(judged: Sequence[Judged], verdicts: Sequence[Sequence[str]], localizer: Localizer) -> dict[str, Any]:
     """Misses and false alarms, always apart; `false_alarm` and `miss` are those at the first alpha."""
-    rates = [_rates_at(alpha, judged, localizer) for alpha in ALPHAS]
+    anomalous = [item.image.anomalous for item in judged]
+    rates = [
+        _rates_at(alpha, judged, localizer) | {"verdicts": _counted(anomalous, of_alpha)}
+        for alpha, of_alpha in zip(ALPHAS, zip(*verdicts, strict=True), strict=True)
+    ]
     return {
         "false_alarm": rates[0]["false_alarm"],
         "miss": rates[0]["miss"],
@@ -133,6 +156,14 @@ def _rates_at(alpha: float, judged: Sequence[Judged], localizer: Localizer) -> d
         "promise": calibration.promise(alpha).sentence,
         **_rate("false_alarm", alarms),
         **_rate("miss", misses),
+    }
+
+
+def _counted(anomalous: Sequence[bool], verdicts: Sequence[str]) -> dict[str, dict[str, int]]:
+    """How many normal and how many anomalous parts got each verdict."""
+    return {
+        truth: {verdict: list(zip(anomalous, verdicts, strict=True)).count((bad, verdict)) for verdict in VERDICTS}
+        for truth, bad in (("normal", False), ("anomalous", True))
     }
 
 

@@ -26,6 +26,11 @@ _PROFILE = {
     "map_ms": "map ms",
 }
 
+_VERDICTS = {
+    "good parts: normal / review / anomalous": "normal",
+    "bad parts: normal / review / anomalous": "anomalous",
+}
+
 
 def tables_of(result: dict[str, Any], *, markdown: bool) -> list[Table]:
     """All that there is to show of a benchmark, or of a few-shot benchmark."""
@@ -49,8 +54,8 @@ def benchmark_table(result: dict[str, Any], *, markdown: bool) -> Table:
 
 
 def false_alarm_table(result: dict[str, Any], *, markdown: bool) -> Table:
-    """Realised error rates at each alpha, with exact binomial intervals."""
-    columns = ("set", "calibrated on", "alpha", "false alarms (95 %)", "misses (95 %)")
+    """Realised error rates at each alpha, with exact binomial intervals, and the verdicts that follow."""
+    columns = ("set", "calibrated on", "alpha", "false alarms (95 %)", "misses (95 %)", *_VERDICTS)
     table = _table("Realised error rates", markdown, *columns)
     for row in result["sets"]:
         for rate in row["rates"]:
@@ -60,6 +65,7 @@ def false_alarm_table(result: dict[str, Any], *, markdown: bool) -> Table:
                 f"{rate['alpha']:g}",
                 _rate(rate, "false_alarm", "normal_parts"),
                 _rate(rate, "miss", "anomalous_parts"),
+                *(" / ".join(str(count) for count in rate["verdicts"][truth].values()) for truth in _VERDICTS.values()),
             )
     return table
 

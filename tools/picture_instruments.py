@@ -13,7 +13,7 @@ from tools.decoding import luma
 from tools.evidence import Compared, EvidenceLog, Examined, KnowledgeFound, Localized, SimilarReference, ViewsShown
 from tools.intake import window_of
 from tools.learned import LearnedProduct
-from tools.localization import Blob, ConformalCalibration, Localization, Localizer, blobs, heat_overlay
+from tools.localization import Blob, ConformalCalibration, Localization, blobs, heat_overlay
 from tools.measuring import Measurement, as_values, measure_part, measure_region, pixel_size_of, side_of
 from tools.outcomes import Learned, Outcome, beside_alpha, retrieved, unseen
 from tools.remembered import Remembered
@@ -67,7 +67,7 @@ class PictureInstruments:
         found = blobs(result.map, cut)
         regions = self._regions(view, found[:MAX_REGIONS])
         p_value = calibration.p_value(result.score)
-        unlike = _unlike(result, localizer, alpha)
+        unlike = localizer.doubts(result, alpha)
         return {
             "summary": f"View {view.id}: anomaly score {result.score:.3f}, p-value {p_value:.4f} "
             f"({beside_alpha(p_value, alpha)}), {len(found)} region(s) over threshold"
@@ -191,22 +191,6 @@ def _unsuitable(part: dict[str, float]) -> tuple[str, ...]:
         return ()
     tone = "black" if part["brightness"] < 0.02 else "white" if part["brightness"] > 0.98 else "one even gray"
     return (f"The picture shows nothing: it is {tone} all over; check the camera, the light and the file.",)
-
-
-def _unlike(result: Localization, localizer: Localizer, alpha: float) -> tuple[str, ...]:
-    """What speaks against trusting a p-value. An anomaly that was found is reason enough for a view to look strange."""
-    if localizer.calibration.p_value(result.score) <= alpha:
-        return result.unlike
-    found = list(result.unlike)
-    if result.unfamiliar:
-        found.append("The picture as a whole resembles none of the references: check that it shows this product.")
-    if localizer.hidden(result.score, alpha):
-        count = len(localizer.manifest.odd_parts)
-        found.append(
-            f"Only normal parts that stand out from all others ({count} of {localizer.calibration.count}) are as unusual as "
-            "this one: look at it, and leave those out if there is a defect on them."
-        )
-    return tuple(found)
 
 
 def _with_surroundings(box: Box, view: RenderedView) -> Box:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from agent.solar_cells import solar_cells, split_cells
 from evals.benchmark import run_benchmark
@@ -72,9 +73,27 @@ def test_templates_are_used_where_pictures_bring_their_own(folder: Path, tmp_pat
     assert template_table(result, markdown=True).row_count == 1
 
 
-def test_a_set_without_templates_says_so(folder: Path) -> None:
-    result = run_benchmark(str(folder), [], LocalizerSettings(areas=(96 * 96,)), silent)
-    assert result["sets"][0]["with_templates"] is None
+def test_a_set_without_templates_says_so_and_every_part_has_a_verdict(folder: Path) -> None:
+    found = run_benchmark(str(folder), [], LocalizerSettings(areas=(96 * 96,)), silent)["sets"][0]
+    assert found["with_templates"] is None
+    strict, loose = (rate["verdicts"] for rate in found["rates"])
+    for verdicts in (strict, loose):
+        assert [sum(verdicts[truth].values()) for truth in ("normal", "anomalous")] == [6, 6]
+    # None of these plates is unlike its references otherwise, so that only p-values decide.
+    assert strict["anomalous"]["anomalous"] == round(6 * (1 - found["miss"])) > 0
+    assert strict["normal"]["anomalous"] == round(6 * found["false_alarm"])
+
+
+def test_the_verdicts_are_review_where_nothing_is_promised_or_a_part_looks_otherwise(folder: Path, tmp_path) -> None:
+    shutil.copytree(folder / "plates", tmp_path / "plates")
+    for path in sorted((tmp_path / "plates" / "train" / "good").glob("*"))[10:]:
+        path.unlink()
+    for path in (tmp_path / "plates" / "test" / "good").glob("*"):
+        Image.open(path).point(lambda value: value // 4).save(path)
+    found = run_benchmark(str(tmp_path), [], LocalizerSettings(areas=(96 * 96,)), silent)["sets"][0]
+    strict, loose = (rate["verdicts"] for rate in found["rates"])
+    assert strict == {truth: {"normal": 0, "review": 6, "anomalous": 0} for truth in ("normal", "anomalous")}
+    assert loose["normal"]["review"] == 6
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ from torch import Tensor
 from knowledge import FittedPartError, ToolFailure
 from tools.localization import (
     ConformalCalibration,
+    Localization,
     Localizer,
     LocalizerSettings,
     Manifest,
@@ -344,8 +345,16 @@ def test_what_only_odd_normal_parts_outdo_is_hidden_by_them(fitted) -> None:
     found.manifest = fitted.manifest.model_copy(update={"calibration_parts": shas, "odd_parts": shas[38:]})
     assert [found.hidden(score, 0.05) for score in (2.9, 2.99, 3.01, 19.0, 25.0)] == [False, False, True, True, False]
     assert not found.hidden(19.0, 0.01), "too few others to call anything anomalous at this rate"
+    seen = Localization(np.zeros((1, 1), np.float32), 19.0, np.zeros(1, np.float32), ("darker",), unfamiliar=True)
+    doubts = found.doubts(seen, 0.05)
+    assert len(doubts) == 3
+    assert doubts[0] == "darker"
+    assert "resembles none" in doubts[1]
+    assert "(2 of 40)" in doubts[2]
+    assert found.doubts(seen._replace(score=31.0), 0.05) == ("darker",), "what is anomalous may look strange"
     found.manifest = fitted.manifest
     assert not found.hidden(19.0, 0.05)
+    assert found.doubts(seen._replace(unlike=(), unfamiliar=False), 0.05) == ()
 
 
 def forge(folder: Path, change: Callable[[dict[str, Tensor]], object]) -> None:

@@ -75,6 +75,24 @@ class Localizer:
         noun = self.manifest.noun
         return f"no normal part was ever seen, only texts of a flawless and of a damaged {noun}" if noun else ""
 
+    def doubts(self, found: Localization, alpha: float) -> tuple[str, ...]:
+        """What speaks against trusting a p-value, one sentence each, and leads to review.
+
+        An anomaly that was found is reason enough for a view to look strange.
+        """
+        if self.calibration.p_value(found.score) <= alpha:
+            return found.unlike
+        doubts = list(found.unlike)
+        if found.unfamiliar:
+            doubts.append("The picture as a whole resembles none of the references: check that it shows this product.")
+        if self.hidden(found.score, alpha):
+            count = len(self.manifest.odd_parts)
+            doubts.append(
+                f"Only normal parts that stand out from all others ({count} of {self.calibration.count}) are as unusual "
+                "as this one: look at it, and leave those out if there is a defect on them."
+            )
+        return tuple(doubts)
+
     def hidden(self, score: float, alpha: float) -> bool:
         """Whether a part passes for normal only because of normal parts that stand out from all others themselves."""
         odd = len(self.manifest.odd_parts)
