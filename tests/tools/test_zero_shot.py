@@ -146,7 +146,7 @@ def test_pictures_may_have_any_size_and_large_ones_are_seen_in_tiles(by_colours,
     height, width = size
     side = min(height, width, 48)
     row, column = (height - side) // 16 * 16, (width - side) // 16 * 16
-    found = by_colours().localize(painted(height, width, (row, column, side)))
+    found = by_colours(areas=(832 * 832,)).localize(painted(height, width, (row, column, side)))
     assert found.map.shape == size
     assert found.score == found.map.max() == found.map[row + side // 2, column + side // 2]
     if max(size) > 800:

@@ -114,9 +114,9 @@ class Localizer:
         """
         seen = see(self.backbone, pixels, self.areas, as_texts=self.normal.texts is not None)
         distances = self.normal.distances(seen, template)
-        anomaly_map = maps.scaled_to_view(distances, self.scale, *pixels.shape[:2])
-        if not np.isfinite(anomaly_map).all():
+        if not torch.isfinite(distances).all():
             raise ToolFailure("the localiser got features that are not finite numbers; the view cannot be judged")
+        anomaly_map = maps.scaled_to_view(distances, self.scale, *pixels.shape[:2])
         embedding = seen.embedding.numpy()
         return Localization(
             anomaly_map,
