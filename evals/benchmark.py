@@ -25,7 +25,7 @@ from evals.judging import (
 from evals.metrics import binomial_interval, pixel_scores
 from evals.peers import Peer
 from evals.profiling import enrol, kept_mb, localizing_cost, resident_mb
-from tools import Localization, Localizer, LocalizerSettings, Progress, Template, load_image
+from tools import Localization, Localizer, LocalizerSettings, Progress, load_image
 
 ALPHAS = (0.05, 0.1)
 VERDICTS = ("normal", "review", "anomalous")
@@ -110,7 +110,7 @@ def _with_templates(judged: Sequence[Judged], localizer: Localizer | None = None
 
 
 def _with_its_template(image: LabelledImage, localizer: Localizer) -> Judged:
-    template = None if image.template is None else Template.of(load_image(image.template).pixels)
+    template = None if image.template is None else load_image(image.template).pixels
     return next(judge_each(judge_by(localizer, template), [image]))
 
 

@@ -19,7 +19,7 @@ from evals.datasets import LabelledImage, Mask
 from evals.metrics import image_auroc, pixel_scores
 from evals.peers import Peer, load_peer
 from knowledge import RequestError
-from tools import DEFAULT_BACKBONE, Localizer, LocalizerSettings, Part, Progress, Template, load_image
+from tools import DEFAULT_BACKBONE, Localizer, LocalizerSettings, Part, Progress, load_image
 
 SCORED_AREA = 256 * 256
 """Maps and masks are compared at native size, or scaled down to this many pixels with the aspect kept."""
@@ -90,7 +90,7 @@ def _pixels(path: Path) -> Pixels:
     return load_image(path).pixels
 
 
-def judge_by(localizer: Localizer, template: Template | None = None) -> Detect:
+def judge_by(localizer: Localizer, template: Pixels | None = None) -> Detect:
     def judge(pixels: Pixels) -> tuple[float, NDArray[np.float32]]:
         result = localizer.localize(pixels, template)
         return result.score, result.map

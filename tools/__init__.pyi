@@ -198,9 +198,6 @@ from .localization import (
     Seen as Seen,
 )
 from .localization import (
-    Template as Template,
-)
-from .localization import (
     adapt as adapt,
 )
 from .localization import (

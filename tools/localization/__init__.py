@@ -25,7 +25,6 @@ from tools.localization.manifest import LocalizerSettings, Manifest, parse_looks
 from tools.localization.memory import Nearest, PatchMemory
 from tools.localization.normal import Normal
 from tools.localization.state_texts import noun_of
-from tools.localization.template import Template
 from tools.localization.weights import fetch_weights
 from tools.localization.zero_shot import fit_zero_shot
 
@@ -50,7 +49,6 @@ __all__ = [
     "Progress",
     "Promise",
     "Seen",
-    "Template",
     "adapt",
     "as_aligned",
     "blobs",

@@ -20,8 +20,9 @@ from tools.localization.imaging import ImagingRange, nearest_distance
 from tools.localization.looks import dimensions, see
 from tools.localization.manifest import MANIFEST_FILE, LocalizerSettings, Manifest, read_manifest, read_part
 from tools.localization.normal import Normal
+from tools.localization.preprocessing import reduced
 from tools.localization.saved import expect
-from tools.localization.template import Template
+from tools.localization.template import Template, grey
 
 _TENSORS_FILE = "localizer.safetensors"
 
@@ -106,14 +107,15 @@ class Localizer:
         """Pixels of the network's input at each look."""
         return self.manifest.appearance.areas
 
-    def localize(self, pixels: Pixels, template: Template | None = None) -> Localization:
+    def localize(self, pixels: Pixels, template: Pixels | None = None) -> Localization:
         """Map of one (H, W, 3) RGB view; raises `ToolFailure` when the features are not finite.
 
-        A `template` of this very view takes the place of the product's own. The calibration knows nothing of it: it
-        only ever raises the map, so that p-values are then too small where the view differs harmlessly.
+        A `template`, the picture of a normal part registered with this very view, takes the place of the product's own.
+        The calibration knows nothing of it: it only ever raises the map, so that p-values are then too small where the
+        view differs harmlessly.
         """
         seen = see(self.backbone, pixels, self.areas, as_texts=self.normal.texts is not None)
-        distances = self.normal.distances(seen, template)
+        distances = self.normal.distances(seen, None if template is None else self._template_of(template))
         if not torch.isfinite(distances).all():
             raise ToolFailure("the localiser got features that are not finite numbers; the view cannot be judged")
         anomaly_map = maps.scaled_to_view(distances, self.scale, *pixels.shape[:2])
@@ -125,6 +127,10 @@ class Localizer:
             self.imaging.unlike(seen.taken),
             self.imaging.unfamiliar(nearest_distance(embedding, self.embeddings)),
         )
+
+    def _template_of(self, pixels: Pixels) -> Template:
+        """Sized as pictures are before they are compared, since resizing alone would show at edges."""
+        return Template.fit([grey(reduced(pixels, max(self.areas), self.backbone.multiple))])
 
     def save(self, folder: Path) -> None:
         """Write the fitted parts: tensors first, the manifest that names them last."""

@@ -45,11 +45,6 @@ class Template(NamedTuple):
             lowest, highest = np.minimum(lowest, sized), np.maximum(highest, sized)
         return cls(ndimage.minimum_filter(lowest, _TOLERANCE), ndimage.maximum_filter(highest, _TOLERANCE))
 
-    @classmethod
-    def of(cls, pixels: Pixels) -> "Template":
-        """Of one (H, W, 3) RGB picture of a normal part."""
-        return cls.fit([grey(pixels)])
-
     def difference(self, picture: Grey) -> Grey:
         """How far each grey value of a picture lies outside of what is normal at its place, (h, w), 0 .. 1."""
         values, lowest, highest = map(
