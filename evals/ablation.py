@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from evals.datasets import LabelledSet, read_distinct
-from evals.judging import DETECTION, averages, detection, judge_each, parts_of, protocol, watched
+from evals.detection import DETECTION, averages, detection, judge_each, parts_of, protocol, watched
 from knowledge import RequestError
 from tools import (
     AdaptationSettings,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evals.datasets import LabelledImage, LabelledSet, read_distinct
-from evals.judging import (
+from evals.detection import (
     DETECTION,
     Judged,
     Pixels,

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from evals.datasets import LabelledSet, read_distinct
-from evals.judging import (
+from evals.detection import (
     DETECTION,
     Detect,
     averages,

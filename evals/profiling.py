@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import Any, NamedTuple, cast
 
 from evals.datasets import LabelledImage
-from evals.judging import Judged, Pixels
+from evals.detection import Judged, Pixels
 from tools import Localizer, LocalizerSettings, Part, fit_localizer, load_backbone
 
 STAGES = ("preprocess", "forward", "patches", "memory", "map")

@@ -11,7 +11,7 @@ from PIL import Image
 
 from agent.solar_cells import solar_cells, split_cells
 from evals.benchmark import run_benchmark
-from evals.judging import DETECTION
+from evals.detection import DETECTION
 from evals.simulated import write_plate, write_plate_set, write_plates
 from evals.tables import peer_table, template_table
 from knowledge import RequestError
@@ -152,7 +152,7 @@ class Darkness:
 @pytest.mark.slow
 def test_a_peer_judges_the_same_parts_beside_us(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     peer = Darkness()
-    monkeypatch.setattr("evals.judging.load_peer", lambda name, area, seed: peer)
+    monkeypatch.setattr("evals.detection.load_peer", lambda name, area, seed: peer)
     result = run_benchmark(str(folder), [], LocalizerSettings(), silent, ["darkness"])
     ours, theirs = result["sets"][0], result["peers"]["darkness"]["sets"][0]
     assert peer.learned == theirs["train"] == ours["train"] == 24

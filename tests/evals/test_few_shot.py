@@ -67,7 +67,7 @@ class Silent(Recorder):
 
 
 def beside(monkeypatch: pytest.MonkeyPatch, peer: Recorder) -> Recorder:
-    monkeypatch.setattr("evals.judging.load_peer", lambda name, area, seed: peer)
+    monkeypatch.setattr("evals.detection.load_peer", lambda name, area, seed: peer)
     return peer
 
 

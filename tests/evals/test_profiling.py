@@ -13,7 +13,7 @@ import torch
 from evals import profiling
 from evals.benchmark import run_benchmark
 from evals.datasets import LabelledImage
-from evals.judging import Judged
+from evals.detection import Judged
 from evals.profiling import STAGES, enrol, kept_mb, localizing_cost, resident_mb
 from evals.simulated import write_plate, write_plates
 from evals.tables import profile_table, tables_of
