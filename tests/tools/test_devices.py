@@ -174,6 +174,24 @@ def test_a_precise_network_on_a_gpu_computes_without_tf32_and_changes_nothing_fo
         assert precisions() == ["tf32", "tf32"]
 
 
+@pytest.mark.parametrize(
+    ("device", "bfloat16", "precise", "said"),
+    [
+        ("cuda", True, False, "bfloat16"),
+        ("cuda", True, True, "float32"),
+        ("cuda", False, False, "float32"),
+        ("cpu", True, False, "float32"),
+    ],
+)
+def test_a_network_says_in_which_precision_it_computes(monkeypatch, device, bfloat16, precise, said) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: bfloat16)
+    network = FrozenNetwork("identity", nn.Identity(), lambda images: (images,), CPU, precise=precise)
+    network.device = torch.device(device)
+    assert network.precision == said
+    network.device = CPU  # as where its memory ran out
+    assert network.precision == "float32"
+
+
 @pytest.mark.usefixtures("tf32")
 def test_precise_networks_that_meet_on_a_gpu_do_not_give_tf32_back_to_each_other() -> None:
     def compute(_: int) -> list[str]:

@@ -38,7 +38,7 @@ GRAY = 51
 ANY_IMAGING = ImagingRange(Imaging(*[-100.0] * 4), Imaging(*[100.0] * 4), None)
 """No picture is unlike these references."""
 
-PLAIN = Appearance(kind="photograph", areas=(64 * 64,), components=None, whiten=False, reason="looked at by hand")
+PLAIN = Appearance(kind="photograph", areas=(4096 * 4096,), components=None, whiten=False, reason="looked at by hand")
 
 
 class Brightness:
@@ -51,6 +51,7 @@ class Brightness:
     neighbourhood = 1
     text = None
     notes: list[str] = []  # noqa: RUF012
+    precision = "float32"
 
     def __init__(self) -> None:
         self.asked = 0
@@ -77,6 +78,7 @@ class Shelf:
             settings=LocalizerSettings(),
             appearance=PLAIN,
             backbone_sha256="0",
+            precision="float32",
             memory_parts=(reference.sha256,),
             calibration_parts=(),
             scheme="split",

@@ -29,6 +29,7 @@ from tools.localization import (
 from tools.localization import normal as normal_module
 from tools.localization.anomaly_map import MapScale
 from tools.localization.appearance import Appearance
+from tools.localization.efficientnet import EfficientNetLite0
 from tools.localization.features import Features
 from tools.localization.imaging import Imaging, ImagingRange
 from tools.localization.looks import Seen
@@ -55,6 +56,7 @@ class Brightness:
     neighbourhood = 1
     text = None
     notes: list[str] = []  # noqa: RUF012
+    precision = "float32"
 
     def __init__(self, weight: float = 1.0) -> None:
         self.weight = weight
@@ -74,6 +76,7 @@ def by_hand(weight: float = 1.0) -> Localizer:
         settings=SMALL,
         appearance=PLAIN,
         backbone_sha256="0",
+        precision="float32",
         memory_parts=("a",),
         calibration_parts=(),
         scheme="split",
@@ -336,6 +339,23 @@ def test_some_parts_of_many_bring_prompts_to_scale(plate, monkeypatch) -> None:
     for calibrate in ((), parts(plate, range(10, 15))):
         fit_localizer(parts(plate, range(5)), calibrate, SMALL)
     assert asked == [2, 2]
+
+
+def test_references_seen_in_another_precision_are_a_doubt_whatever_the_score(fitted) -> None:
+    assert fitted.manifest.precision == "float32"
+    seen = Localization(np.zeros((1, 1), np.float32), 0.0, np.zeros(1, np.float32))
+    assert fitted.doubts(seen, 0.05) == ()
+    found = copy.copy(fitted)
+    found.manifest = fitted.manifest.model_copy(update={"precision": "bfloat16"})
+    for score in (0.0, 1e6):
+        (doubt,) = found.doubts(seen._replace(score=score), 0.05)
+        assert "seen in bfloat16 precision and this picture in float32" in doubt
+
+
+def test_a_network_that_changes_its_precision_while_it_learns_is_told(plate, monkeypatch) -> None:
+    found = iter(["bfloat16", "float32", "float32"])
+    monkeypatch.setattr(EfficientNetLite0, "precision", property(lambda network: next(found)))
+    assert fit_localizer(parts(plate, range(2)), (), SMALL).manifest.precision == "mixed"
 
 
 def test_what_only_odd_normal_parts_outdo_is_hidden_by_them(fitted) -> None:

@@ -52,6 +52,7 @@ class Seeing:
     memory_layers = (0,)
     neighbourhood = 1
     notes: list[str] = []  # noqa: RUF012
+    precision = "float32"
 
     def __init__(self, text: Colours | None = None) -> None:
         self.text = text or Colours()

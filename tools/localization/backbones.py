@@ -39,6 +39,11 @@ class Backbone(Protocol):
     notes: list[str]
     """What became of the work where its device could not do it, one sentence each."""
 
+    @property
+    def precision(self) -> str:
+        """In which the network computes now: `float32`, or `bfloat16` on GPUs."""
+        ...
+
     def preprocess(self, pixels: NDArray[np.uint8], area: int) -> Tensor:
         """(H, W, 3) RGB -> (3, h, w) float32, aspect kept, about `area` pixels."""
         ...

@@ -92,6 +92,11 @@ class FrozenNetwork:
         if not self._moved():
             self._retreat("its weights alone")
 
+    @property
+    def precision(self) -> str:
+        """In which it computes now: `float32` or `bfloat16`."""
+        return "float32" if self._precise or not _has_bfloat16(self.device) else "bfloat16"
+
     def __call__(self, images: Tensor, **options: bool) -> tuple[Tensor, ...]:
         """(B, 3, h, w) float32 on the CPU -> float32 on the CPU; raises `ToolFailure` where one picture is too much."""
         with self._turn if self.device.type != "cpu" else contextlib.nullcontext():
@@ -179,9 +184,12 @@ def _precision(device: torch.device, precise: bool) -> contextlib.AbstractContex
         return contextlib.nullcontext()
     if precise:
         return _without_tf32()
-    # Emulated bfloat16 is slower than float32.
-    supported = torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.autocast("cuda", torch.bfloat16) if supported else contextlib.nullcontext()
+    return torch.autocast("cuda", torch.bfloat16) if _has_bfloat16(device) else contextlib.nullcontext()
+
+
+def _has_bfloat16(device: torch.device) -> bool:
+    """Emulated it is slower than float32."""
+    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 @contextlib.contextmanager

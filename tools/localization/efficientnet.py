@@ -51,6 +51,10 @@ class EfficientNetLite0:
         self._frozen = FrozenNetwork(self.name, network, self._compute, device, precise=True)
         self.notes = self._frozen.notes
 
+    @property
+    def precision(self) -> str:
+        return self._frozen.precision
+
     def preprocess(self, pixels: NDArray[np.uint8], area: int) -> Tensor:
         return to_input(pixels, area, self.multiple, _HALF, _HALF)
 

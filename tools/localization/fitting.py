@@ -67,7 +67,7 @@ def fit_localizer(
     if not memory_parts:
         raise FittedPartError("there are no normal parts to learn from; give at least one reference image")
     backbone = load_backbone(settings.backbone, settings.weights)
-    adapted = read_prompts(settings.prompts, backbone)
+    adapted, precision = read_prompts(settings.prompts, backbone), backbone.precision
     appearance = look_at((part.pixels() for part in memory_parts), settings.areas)
     learned, whole = _see_all(backbone, memory_parts, appearance, progress, thin=bool(calibration_parts))
     others = without_each(learned, settings, appearance, progress)
@@ -97,6 +97,7 @@ def fit_localizer(
             appearance=_explained(appearance, told.alignment),
             aligned=told.alignment.aligned,
             backbone_sha256=backbone.weights_sha256,
+            precision=precision if backbone.precision == precision else "mixed",
             prompts_sha256=adapted.manifest.tensors_sha256 if adapted and told.prompted else None,
             image_prompted=told.picture is not None,
             memory_parts=tuple(part.sha256 for part in memory_parts),

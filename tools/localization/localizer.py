@@ -81,9 +81,9 @@ class Localizer:
 
         An anomaly that was found is reason enough for a view to look strange.
         """
+        doubts = [*found.unlike, *self._other_precision()]
         if self.calibration.p_value(found.score) <= alpha:
-            return found.unlike
-        doubts = list(found.unlike)
+            return tuple(doubts)
         if found.unfamiliar:
             doubts.append("The picture as a whole resembles none of the references: check that it shows this product.")
         if self.hidden(found.score, alpha):
@@ -93,6 +93,14 @@ class Localizer:
                 "as this one: look at it, and leave those out if there is a defect on them."
             )
         return tuple(doubts)
+
+    def _other_precision(self) -> list[str]:
+        then, now = self.manifest.precision, self.backbone.precision
+        if then == now or not self.manifest.memory_parts:
+            return []
+        return [
+            f"The references were seen in {then} precision and this picture in {now}: enroll the product again here."
+        ]
 
     def hidden(self, score: float, alpha: float) -> bool:
         """Whether a part passes for normal only because of normal parts that stand out from all others themselves."""

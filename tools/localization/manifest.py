@@ -73,6 +73,8 @@ class Manifest(Frozen):
     appearance: Appearance
     """How the product is looked at, as its references suggested, with the reason."""
     backbone_sha256: str
+    precision: str
+    """In which the backbone saw the references; `mixed` where it went from a GPU to the CPU in between."""
     prompts_sha256: str | None = None
     """Of the prompts that were used, if any."""
     aligned: bool = False

@@ -61,6 +61,10 @@ class OpenClipBackbone:
         self.notes = self._network.notes
         self.text: TextTower | None = OpenClipText(model, found.architecture)
 
+    @property
+    def precision(self) -> str:
+        return self._network.precision
+
     def preprocess(self, pixels: NDArray[np.uint8], area: int) -> Tensor:
         return to_input(pixels, area, self.multiple, self._mean, self._deviation)
 

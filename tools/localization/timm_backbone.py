@@ -54,6 +54,10 @@ class TimmBackbone:
         self._network = FrozenNetwork(name, network, compute, device, compiled)
         self.notes = self._network.notes
 
+    @property
+    def precision(self) -> str:
+        return self._network.precision
+
     def preprocess(self, pixels: NDArray[np.uint8], area: int) -> Tensor:
         return to_input(pixels, area, self.multiple, self._mean, self._deviation)
 

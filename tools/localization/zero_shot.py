@@ -43,6 +43,7 @@ def fit_zero_shot(noun: str, settings: LocalizerSettings) -> Localizer:
             settings=settings,
             appearance=unseen(settings.areas),
             backbone_sha256=backbone.weights_sha256,
+            precision=backbone.precision,
             noun=noun,
             memory_parts=(),
             calibration_parts=(),
