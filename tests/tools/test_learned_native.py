@@ -1,5 +1,6 @@
 """Learning products of other modalities than pictures, and what is refused."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -30,10 +31,17 @@ def products(tmp_path: Path) -> LearnedProducts:
     return LearnedProducts(tmp_path / "home")
 
 
+@pytest.fixture(scope="module")
+def home(maps, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("learned")
+    LearnedProducts(folder).learn(FLANGE, maps)
+    return folder
+
+
 @pytest.fixture
-def learned(products, maps) -> LearnedProducts:
-    products.learn(FLANGE, maps)
-    return products
+def learned(home, tmp_path: Path) -> LearnedProducts:
+    shutil.copytree(home, tmp_path / "home")
+    return LearnedProducts(tmp_path / "home")
 
 
 def fitted(products: LearnedProducts) -> Path:
