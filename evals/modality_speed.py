@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from evals.large_pictures import PictureCost, picture_cost
 from knowledge import Modality, Product
 from tools import Limits, kit_of, load_fitted, save_fitted
 
@@ -34,13 +35,16 @@ Floats = NDArray[np.float64]
 GIGABYTE = 1000.0
 """In MB, as all memory here."""
 
+FORWARD_PASSES = 1.3
+"""What localising a picture may cost at most."""
+
 _VIEWS = 9
 _TIMED = 3
 _RATE = 25
 _CYCLE = 50
 """Frames after which the painted belt is where it was, so that they are encoded once and written again and again."""
 _STATUS = "/proc/{}/status"
-_PRELOADED = ("evals.geometry", "evals.recordings", "evals.videos")
+_PRELOADED = ("evals.geometry", "evals.large_pictures", "evals.recordings", "evals.videos")
 """What imports all that the measured instruments need, which takes seconds: once for all processes."""
 
 
@@ -55,9 +59,10 @@ class Sizes(NamedTuple):
     normal_cycles: int = 10
     frame: tuple[int, int] = (720, 1280)
     map_side: int = 1000
+    picture_sides: tuple[int, ...] = (1000, 2000, 4000)
 
 
-SMALL = Sizes(1500, 1000, 3, 2, 2, (96, 160), 64)
+SMALL = Sizes(1500, 1000, 3, 2, 2, (96, 160), 64, (64, 128))
 
 
 class Cost(NamedTuple):
@@ -97,8 +102,9 @@ def measure(sizes: Sizes) -> dict[str, Any]:
         learning = {modality: _alone(_learn, folder / modality, modality, sizes) for modality in _WRITERS}
         views, seconds = _alone(_render_cloud, folder / "point_cloud")
         costs = {modality: _alone(_localize, folder / modality, modality) for modality in _WRITERS}
+        pictures = {side: _alone(picture_cost, side) for side in sizes.picture_sides}
     return {
-        "lines": [line.about() for line in _lines(sizes, learning, views, seconds, costs)],
+        "lines": [line.about() for line in (*_lines(sizes, learning, views, seconds, costs), *_of_pictures(pictures))],
         "doubts": [doubt for cost in costs.values() for doubt in cost.doubts],
         "cores": os.cpu_count(),
         "threads": os.environ.get("OMP_NUM_THREADS", "all"),
@@ -129,6 +135,13 @@ def _lines(
     if video.worker_mb is not None:
         found.insert(7, Line(f"{length}: peak of the decoding process", "MB", video.worker_mb, GIGABYTE))
     return found
+
+
+def _of_pictures(costs: dict[int, PictureCost]) -> list[Line]:
+    return [
+        Line(f"picture, {side**2 / 1e6:g} Mpx: localise", "s", cost.seconds, FORWARD_PASSES * cost.forward)
+        for side, cost in costs.items()
+    ]
 
 
 def _alone(work: Callable[..., T], *given: Any) -> T:
@@ -336,7 +349,7 @@ def speed_table(result: dict[str, Any]) -> Table:
     """A line a figure."""
     table = Table("what", "goal", "seen", "ratio", title="Large assets")
     for line in result["lines"]:
-        goal = "-" if line["goal"] is None else f"{line['goal']:g} {line['unit']}"
+        goal = "-" if line["goal"] is None else f"{line['goal']:.4g} {line['unit']}"
         ratio = "-" if line["ratio"] is None else f"{line['ratio']:.2f}"
         table.add_row(line["what"], goal, f"{line['seen']:.4g} {line['unit']}", ratio)
     return table

@@ -6,9 +6,8 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, Protocol, cast
 
-from evals.datasets import LabelledImage
 from evals.detection import Judged, Pixels
 from tools import Localizer, LocalizerSettings, Part, fit_localizer, load_backbone
 
@@ -18,6 +17,14 @@ memories, and all that comes after."""
 
 _TIMED_IMAGES = 24
 _STATM = Path("/proc/self/statm")
+
+
+class Picture(Protocol):
+    """What can be decoded, such as a `LabelledImage`."""
+
+    def pixels(self) -> Pixels:
+        """(H, W, 3) RGB uint8."""
+        ...
 
 
 class Enrolment(NamedTuple):
@@ -37,7 +44,7 @@ def enrol(memory: Sequence[Part], held_out: Sequence[Part], settings: LocalizerS
     return Enrolment(localizer, seconds, seconds / alone)
 
 
-def localizing_cost(localizer: Localizer, images: Sequence[LabelledImage]) -> dict[str, Any]:
+def localizing_cost(localizer: Localizer, images: Sequence[Picture]) -> dict[str, Any]:
     """Localising against the backbone's forward passes alone, in turn on the same images, decoded beforehand."""
     stages, alone = [], []
     for image in images[:: max(1, len(images) // _TIMED_IMAGES)][:_TIMED_IMAGES]:
