@@ -319,7 +319,7 @@ def load_settings(**given: Any) -> "Settings":
 def main() -> None:
     """Run the command line; the one place where errors become exit codes."""
     # torch reads this once. Without huge pages, what each picture takes often goes back to the system after it, and is
-    # taken anew for the next one page by page, which can cost half as much as the network.
+    # taken anew for the next one page by page: the network then took half as long again.
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     _add_commands_of_other_floors()
     try:

@@ -1,7 +1,7 @@
 """What large assets of every modality cost, beside goals. Run as `python -m evals.modality_speed [--json] [--small]`.
 
 Assets are painted by formula. Every measurement runs in a process of its own, so that its peak memory is its own;
-learning runs in another one before.
+learning runs in another one before, but for pictures.
 """
 
 import argparse
@@ -35,8 +35,8 @@ Floats = NDArray[np.float64]
 GIGABYTE = 1000.0
 """In MB, as all memory here."""
 
-FORWARD_PASSES = 1.3
-"""What localising a picture may cost at most."""
+MOST_FORWARD_PASSES = 1.3
+"""What localising a picture is to cost at most."""
 
 _VIEWS = 9
 _TIMED = 3
@@ -139,7 +139,7 @@ def _lines(
 
 def _of_pictures(costs: dict[int, PictureCost]) -> list[Line]:
     return [
-        Line(f"picture, {side**2 / 1e6:g} Mpx: localise", "s", cost.seconds, FORWARD_PASSES * cost.forward)
+        Line(f"picture, {side**2 / 1e6:g} Mpx: localise", "s", cost.seconds, MOST_FORWARD_PASSES * cost.forward)
         for side, cost in costs.items()
     ]
 

@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import Any, NamedTuple, Protocol, cast
 
 from evals.detection import Judged, Pixels
-from tools import Localizer, LocalizerSettings, Part, fit_localizer, load_backbone
+from tools import Localizer, LocalizerSettings, Part, fit_localizer, load_backbone, prepared
 
 STAGES = ("preprocess", "forward", "patches", "memory", "map")
 """Of localising an image: what leads to the network's input, the network, its layers as patches, their distances to the
@@ -76,9 +76,9 @@ def kept_mb(judged: Sequence[Judged]) -> float:
 
 def _forward_seconds(localizer: Localizer, pixels: Pixels) -> float:
     """Of the backbone alone, once for each input size at which the localiser looks."""
-    prepared = [localizer.backbone.preprocess(pixels, area)[None] for area in localizer.areas]
+    inputs = prepared(localizer.backbone, pixels, localizer.areas).inputs
     start = perf_counter()
-    for images in prepared:
+    for images in inputs:
         localizer.backbone.forward(images)
     return perf_counter() - start
 

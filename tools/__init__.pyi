@@ -240,6 +240,9 @@ from .localization import (
     parse_looks as parse_looks,
 )
 from .localization import (
+    prepared as prepared,
+)
+from .localization import (
     see as see,
 )
 from .localization import (

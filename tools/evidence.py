@@ -65,7 +65,7 @@ class Localized(Frozen):
     region_count: int
     """All regions over threshold."""
     unlike: tuple[str, ...] = ()
-    """In what way the view is unlike the references otherwise, so that its p-value says little."""
+    """What else speaks against its p-value, such as in what way the view is unlike the references otherwise."""
     heats: dict[str, str] = Field(default_factory=dict)
     """View id -> artifact id of the same picture for every view of the asset, where there are several."""
     blocks: int = 1

@@ -27,8 +27,6 @@ def test_every_figure_is_positive_and_stands_beside_its_goal(result: dict[str, A
     assert [line["goal"] for line in lines if line["unit"] == "s" and line["goal"]][:2] == [1.0, 20.0]
     pictures = [line for line in lines if line["what"].startswith("picture")]
     assert len(pictures) == 2
-    # More than the forward passes of which the goal is 1.3 times.
-    assert all(line["seen"] > line["goal"] / 1.3 for line in pictures)
     assert {line["goal"] for line in lines if line["unit"] == "MB"} == {None, 1000.0}
     assert all((line["ratio"] is None) == (line["goal"] is None) for line in lines)
     assert "9 views, and 2 more" in lines[0]["what"]

@@ -37,6 +37,8 @@ class Clock:
 
 
 class Backbone:
+    multiple = 8
+
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.passes = 0

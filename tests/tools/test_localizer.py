@@ -345,17 +345,27 @@ def test_references_seen_in_another_precision_are_a_doubt_whatever_the_score(fit
     assert fitted.manifest.precision == "float32"
     seen = Localization(np.zeros((1, 1), np.float32), 0.0, np.zeros(1, np.float32))
     assert fitted.doubts(seen, 0.05) == ()
-    found = copy.copy(fitted)
-    found.manifest = fitted.manifest.model_copy(update={"precision": "bfloat16"})
     for score in (0.0, 1e6):
-        (doubt,) = found.doubts(seen._replace(score=score), 0.05)
-        assert "seen in bfloat16 precision and this picture in float32" in doubt
+        (doubt,) = fitted.doubts(seen._replace(score=score, precision="bfloat16"), 0.05)
+        assert "seen in float32 precision and this picture in bfloat16" in doubt
 
 
-def test_a_network_that_changes_its_precision_while_it_learns_is_told(plate, monkeypatch) -> None:
-    found = iter(["bfloat16", "float32", "float32"])
-    monkeypatch.setattr(EfficientNetLite0, "precision", property(lambda network: next(found)))
-    assert fit_localizer(parts(plate, range(2)), (), SMALL).manifest.precision == "mixed"
+def test_what_was_learned_while_the_network_changed_its_precision_is_learned_again(plate, monkeypatch) -> None:
+    device, read = ["gpu"], []
+
+    def picture(seed: int) -> np.ndarray:
+        read.append(seed)
+        device[0] = "gpu" if len(read) < 4 else "cpu"  # its memory runs out with the last picture
+        return plate(seed)
+
+    monkeypatch.setattr(
+        EfficientNetLite0, "precision", property(lambda network: {"gpu": "bfloat16", "cpu": "float32"}[device[0]])
+    )
+    learned = fit_localizer([Part(str(seed), lambda seed=seed: picture(seed)) for seed in range(2)], (), SMALL)
+    assert learned.manifest.precision == "float32"
+    # Once to choose how they are looked at and once to look, and all of it again.
+    assert read == [0, 1, 0, 1] * 2
+    assert learned.localize(plate(5)).precision == "float32"
 
 
 def test_what_only_odd_normal_parts_outdo_is_hidden_by_them(fitted) -> None:

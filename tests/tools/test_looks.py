@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from tools.localization.backbones import load_backbone
+from tools.localization.efficientnet import EfficientNetLite0
 from tools.localization.features import as_patches
 from tools.localization.imaging import Imaging
-from tools.localization.looks import Seen, joined, layers_of, on_finest_grid, see
-from tools.localization.preprocessing import reduced
+from tools.localization.looks import Seen, joined, layers_of, on_finest_grid, prepared, see
 
 
 def test_grids_come_to_the_size_of_the_finest_whatever_their_order() -> None:
@@ -35,18 +36,42 @@ def test_a_picture_is_seen_at_every_area_by_every_layer_and_embedded_once(plate)
     assert all(torch.equal(a, b[0]) for a, b in zip(alone.patches, layers_of(backbone, features), strict=True))
 
 
-def test_a_large_picture_is_gone_over_once_and_remembered_at_its_own_size(plate) -> None:
-    backbone, picture = load_backbone(), plate(0)
-    height, width = picture.shape[:2]
-    large = picture.repeat(3, axis=0).repeat(3, axis=1)
-    found = see(backbone, large, (96 * 96, 128 * 128))
-    smaller = reduced(large, 128 * 128, backbone.multiple)
-    assert smaller.size < large.size
-    again = see(backbone, smaller, (96 * 96, 128 * 128))
-    assert all(torch.equal(a, b) for a, b in zip(found.patches, again.patches, strict=True))
-    assert found.grey.shape == smaller.shape[:2]
-    assert (found.height, found.width) == (3 * height, 3 * width)
-    assert found.taken.pixels == pytest.approx(np.log(9 * height * width))
+# Of elongated pictures rounding to whole multiples would change the sides of what was already reduced.
+@pytest.mark.parametrize("size", [(1200, 900), (400, 2000), (4096, 1250), (1080, 2560)])
+def test_a_large_picture_is_reduced_for_all_looks_and_remembered_at_its_own_size(plate, size) -> None:
+    backbone, areas = load_backbone(), (96 * 96, 500 * 500)
+    large = np.asarray(Image.fromarray(plate(0)).resize((size[1], size[0])))
+    picture, (coarse, fine) = prepared(backbone, large, areas)
+    assert torch.equal(fine[0], backbone.preprocess(large, areas[1]))
+    assert picture.shape[:2] == fine.shape[2:]
+    assert torch.equal(coarse[0], backbone.preprocess(picture, areas[0]))
+    found = see(backbone, large, areas)
+    assert found.patches[2].shape[1:] == (fine.shape[2] // 8, fine.shape[3] // 8)
+    assert found.grey.shape == picture.shape[:2]
+    assert (found.height, found.width) == size
+    assert found.taken.pixels == pytest.approx(np.log(size[0] * size[1]))
+
+
+def test_a_picture_that_is_not_large_is_looked_at_as_it_is_however_small_the_looks(plate) -> None:
+    backbone, picture = load_backbone(), np.asarray(Image.fromarray(plate(0)).resize((500, 460)))
+    same, (look,) = prepared(backbone, picture, (96 * 96,))
+    assert same is picture
+    assert torch.equal(look[0], backbone.preprocess(picture, 96 * 96))
+    assert prepared(backbone, picture.repeat(2, axis=0), (96 * 96,)).picture.size < 1.1 * 3 * 480 * 480
+
+
+def test_a_picture_during_which_the_network_goes_to_the_cpu_is_looked_at_again(plate, monkeypatch) -> None:
+    backbone, areas = load_backbone(), (64 * 64, 96 * 96)
+    expected = see(backbone, plate(0), areas)
+    monkeypatch.setattr(EfficientNetLite0, "precision", property(lambda network: next(told)))
+    looked: list[int] = []
+    forward = backbone.forward
+    monkeypatch.setattr(backbone, "forward", lambda images: looked.append(1) or forward(images))
+    told = iter(["bfloat16", "float32", "float32", "float32"])
+    found = see(backbone, plate(0), areas)
+    assert len(looked) == 4
+    assert (found.precision, expected.precision) == ("float32", "float32")
+    assert all(torch.equal(a, b) for a, b in zip(found.patches, expected.patches, strict=True))
 
 
 def test_joined_layers_lie_on_the_finest_grid_one_after_the_other(plate) -> None:
@@ -60,7 +85,7 @@ def test_joined_layers_lie_on_the_finest_grid_one_after_the_other(plate) -> None
 
 def test_a_thinned_picture_keeps_some_of_its_patches_unchanged() -> None:
     patches = torch.arange(2 * 6 * 5.0).reshape(2, 6, 5)
-    seen = Seen((patches,), torch.zeros(1), np.zeros((8, 8), np.float32), Imaging(0, 0, 0, 0), 8, 8)
+    seen = Seen((patches,), torch.zeros(1), np.zeros((8, 8), np.float32), Imaging(0, 0, 0, 0), 8, 8, "float32")
     thinned = seen.thinned(7, torch.Generator().manual_seed(0), grey=True).patches[0]
     assert thinned.shape == (2, 1, 7)
     whole = {tuple(patch) for patch in as_patches(patches[None]).tolist()}

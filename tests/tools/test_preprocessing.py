@@ -36,6 +36,8 @@ def test_a_picture_of_just_the_size_is_left_as_it_is() -> None:
 def test_only_a_picture_of_more_pixels_is_reduced_and_then_it_is_the_networks_input() -> None:
     small, large = noise(60, 90), noise(400, 300)
     assert reduced(small, 96 * 96, 16) is small
+    narrow = noise(1, 10_000)
+    assert reduced(narrow, 96 * 96, 16) is narrow, "which is never enlarged"
     found = reduced(large, 96 * 96, 16)
     assert found.flags.c_contiguous
     assert torch.equal(to_input(found, 96 * 96, 16, MEAN, DEVIATION), to_input(large, 96 * 96, 16, MEAN, DEVIATION))

@@ -20,7 +20,7 @@ from tools.localization.fitting import (
     without_each,
 )
 from tools.localization.localizer import Localization, Localizer
-from tools.localization.looks import Seen, see
+from tools.localization.looks import Seen, prepared, see
 from tools.localization.manifest import LocalizerSettings, Manifest, parse_looks
 from tools.localization.memory import Nearest, PatchMemory
 from tools.localization.normal import Normal
@@ -64,6 +64,7 @@ __all__ = [
     "look_at",
     "noun_of",
     "parse_looks",
+    "prepared",
     "see",
     "tell_alignment",
     "usable_device",

@@ -22,13 +22,13 @@ from tools.localization.appearance import look_at
 from tools.localization.backbones import Backbone
 from tools.localization.differences import Difference, ResidualScale
 from tools.localization.fitting import Part, Progress
-from tools.localization.looks import Dimensions, Seen, dimensions, see
+from tools.localization.looks import Dimensions, Seen, dimensions, see, shrunk
 from tools.localization.manifest import LocalizerSettings
 from tools.localization.normal import Normal
 from tools.localization.saved import expect
 from tools.localization.synthesis import KINDS, synthesize
 
-_FORMAT = 6
+_FORMAT = 7
 """Raised whenever the cache of an older program would hold something else."""
 
 _PATCHES = 400
@@ -182,7 +182,8 @@ def _altered(
             chosen = _chosen(changed, torch.Generator().manual_seed(settings.seed + number))
             encoded = scale.encode(of_level)[chosen]
             layers[level % len(layers)].append(_encoded(encoded, changed[chosen], number, kind, held_out))
-        untouched = normal.difference_of_picture(see(backbone, pixels, appearance.areas[:1]))
+        alike = shrunk(backbone, pixels, appearance.areas)  # as before the looks at the altered one
+        untouched = normal.difference_of_picture(see(backbone, alike, appearance.areas[:1]))
         both = torch.cat([of_whole.encode(untouched), of_whole.encode(difference)])
         whole.append(_encoded(both, torch.tensor([0.0, 1.0]), number, kind, held_out))
     progress(f"anomalies on {product.name}", settings.pictures, settings.pictures)

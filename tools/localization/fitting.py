@@ -78,6 +78,8 @@ def fit_localizer(
         judged = [_judged(normal, seen) for seen in held_out]
     else:
         judged = [_judged(told.complete(known), seen) for known, seen in zip(others, whole, strict=False)]
+    if backbone.precision != precision:  # It went from a GPU to the CPU in between, for good.
+        return fit_localizer(memory_parts, calibration_parts, settings, progress)
     scale = _scale(judged)
     embeddings = torch.stack([seen.embedding for seen in learned]).numpy()
     imaging = _imaging(learned, judged if calibration_parts else [], embeddings)
@@ -97,7 +99,7 @@ def fit_localizer(
             appearance=_explained(appearance, told.alignment),
             aligned=told.alignment.aligned,
             backbone_sha256=backbone.weights_sha256,
-            precision=precision if backbone.precision == precision else "mixed",
+            precision=precision,
             prompts_sha256=adapted.manifest.tensors_sha256 if adapted and told.prompted else None,
             image_prompted=told.picture is not None,
             memory_parts=tuple(part.sha256 for part in memory_parts),

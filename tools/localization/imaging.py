@@ -13,7 +13,7 @@ from torch import Tensor
 from tools.localization.template import Grey
 
 _SHARPNESS_AREA = 256 * 256
-"""Sharpness is judged at this many pixels, so that noise of single pixels does not count as sharp."""
+"""Sharpness is judged at this many pixels at most, so that noise of single pixels does not count as sharp."""
 
 _FEWEST = 5
 """Parts from which it is known how much normal pictures differ from each other as a whole."""

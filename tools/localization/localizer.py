@@ -17,10 +17,9 @@ from tools.localization import anomaly_map as maps
 from tools.localization.backbones import Backbone, load_backbone
 from tools.localization.calibration import ConformalCalibration
 from tools.localization.imaging import ImagingRange, nearest_distance
-from tools.localization.looks import dimensions, see
+from tools.localization.looks import dimensions, see, shrunk
 from tools.localization.manifest import MANIFEST_FILE, LocalizerSettings, Manifest, read_manifest, read_part
 from tools.localization.normal import Normal
-from tools.localization.preprocessing import reduced
 from tools.localization.saved import expect
 from tools.localization.template import Template, grey
 
@@ -41,6 +40,8 @@ class Localization(NamedTuple):
     """In what way the view was taken otherwise than all references: its score then cannot be compared with theirs."""
     unfamiliar: bool = False
     """True where the view as a whole resembles no reference; an anomaly can be the reason."""
+    precision: str = "float32"
+    """In which the backbone saw it."""
 
 
 class Localizer:
@@ -81,7 +82,7 @@ class Localizer:
 
         An anomaly that was found is reason enough for a view to look strange.
         """
-        doubts = [*found.unlike, *self._other_precision()]
+        doubts = [*found.unlike, *self._other_precision(found.precision)]
         if self.calibration.p_value(found.score) <= alpha:
             return tuple(doubts)
         if found.unfamiliar:
@@ -94,12 +95,13 @@ class Localizer:
             )
         return tuple(doubts)
 
-    def _other_precision(self) -> list[str]:
-        then, now = self.manifest.precision, self.backbone.precision
+    def _other_precision(self, now: str) -> list[str]:
+        then = self.manifest.precision
         if then == now or not self.manifest.memory_parts:
             return []
         return [
-            f"The references were seen in {then} precision and this picture in {now}: enroll the product again here."
+            f"The references were seen in {then} precision and this picture in {now}: choose the device on which the "
+            "product was learned with ANOMALYST_DEVICE, or enroll it again here."
         ]
 
     def hidden(self, score: float, alpha: float) -> bool:
@@ -134,11 +136,12 @@ class Localizer:
             embedding,
             self.imaging.unlike(seen.taken),
             self.imaging.unfamiliar(nearest_distance(embedding, self.embeddings)),
+            seen.precision,
         )
 
     def _template_of(self, pixels: Pixels) -> Template:
         """Sized as pictures are before they are compared, since resizing alone would show at edges."""
-        return Template.fit([grey(reduced(pixels, max(self.areas), self.backbone.multiple))])
+        return Template.fit([grey(shrunk(self.backbone, pixels, self.areas))])
 
     def save(self, folder: Path) -> None:
         """Write the fitted parts: tensors first, the manifest that names them last."""

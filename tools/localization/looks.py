@@ -22,6 +22,10 @@ from tools.localization.tiles import forward
 Pixels = NDArray[np.uint8]
 
 
+_COMPARED = 480 * 480
+"""Pixels at which pictures are compared with a template at least, where they have as many, however small the looks are."""
+
+
 class Seen(NamedTuple):
     """What the backbone says of one picture."""
 
@@ -35,6 +39,8 @@ class Seen(NamedTuple):
     height: int
     """Of the picture, in pixels."""
     width: int
+    precision: str
+    """In which the backbone saw it."""
 
     def thinned(self, most: int, generator: torch.Generator, *, grey: bool) -> "Seen":
         """With at most so many patches of each level, (C, 1, n): enough to choose a memory from, but no map any more.
@@ -47,12 +53,40 @@ class Seen(NamedTuple):
 
 def see(backbone: Backbone, pixels: Pixels, areas: Sequence[int], *, as_texts: bool = False) -> Seen:
     """Look at (H, W, 3) RGB once for each of the input `areas`; with `as_texts`, in the space of texts."""
-    picture = reduced(pixels, max(areas), backbone.multiple)
-    found = [forward(backbone, backbone.preprocess(picture, area)[None], as_texts=as_texts) for area in areas]
+    precision, (picture, inputs) = backbone.precision, prepared(backbone, pixels, areas)
+    found = [forward(backbone, images, as_texts=as_texts) for images in inputs]
+    if backbone.precision != precision:  # It went from a GPU to the CPU in between, for good.
+        return see(backbone, pixels, areas, as_texts=as_texts)
     of_looks = (features.layers if as_texts else layers_of(backbone, features) for features in found)
     patches = tuple(layer[0] for layers in of_looks for layer in layers)
-    of_grey, size = grey(picture), pixels.shape[:2]
-    return Seen(patches, found[0].embeddings[0], of_grey, Imaging.of(of_grey, *size), *size)
+    of_grey, (height, width) = grey(picture), pixels.shape[:2]
+    taken = Imaging.of(of_grey, height, width)
+    return Seen(patches, found[0].embeddings[0], of_grey, taken, height, width, precision)
+
+
+class Prepared(NamedTuple):
+    """A picture before it is looked at."""
+
+    picture: Pixels
+    inputs: list[Tensor]
+    """(1, 3, h, w) of each look."""
+
+
+def prepared(backbone: Backbone, pixels: Pixels, areas: Sequence[int]) -> Prepared:
+    """A large picture is resized once for all looks."""
+    picture = shrunk(backbone, pixels, areas)
+    # By its own number of pixels a picture that was reduced is left as it is; by the area rounding might change its sides.
+    own = {} if picture is pixels else {_most(areas): picture.shape[0] * picture.shape[1]}
+    return Prepared(picture, [backbone.preprocess(picture, own.get(area, area))[None] for area in areas])
+
+
+def shrunk(backbone: Backbone, pixels: Pixels, areas: Sequence[int]) -> Pixels:
+    """(H, W, 3) RGB no larger than it is looked at, or compared with a template."""
+    return reduced(pixels, _most(areas), backbone.multiple)
+
+
+def _most(areas: Sequence[int]) -> int:
+    return max(*areas, _COMPARED)
 
 
 def layers_of(backbone: Backbone, features: Features) -> tuple[Tensor, ...]:

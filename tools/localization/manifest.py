@@ -74,7 +74,7 @@ class Manifest(Frozen):
     """How the product is looked at, as its references suggested, with the reason."""
     backbone_sha256: str
     precision: str
-    """In which the backbone saw the references; `mixed` where it went from a GPU to the CPU in between."""
+    """In which the backbone saw the references."""
     prompts_sha256: str | None = None
     """Of the prompts that were used, if any."""
     aligned: bool = False

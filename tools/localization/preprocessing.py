@@ -13,14 +13,11 @@ Channels = tuple[float, float, float]
 
 
 def reduced(pixels: Pixels, area: int, multiple: int) -> Pixels:
-    """(H, W, 3) RGB uint8 -> the same as it is where it has no more than `area` pixels, otherwise as `to_input` sizes it.
-
-    Whoever looks at a large picture more than once so goes over all of its pixels once.
-    """
-    height, width = pixels.shape[:2]
-    if height * width <= area:
+    """(H, W, 3) RGB uint8 -> the same as it is where it has no more than `area` pixels, otherwise as `to_input` sizes it."""
+    before, (height, width) = pixels.shape[0] * pixels.shape[1], _size(pixels, area, multiple)
+    if before <= max(area, height * width):
         return pixels
-    return np.ascontiguousarray(_resized(pixels, *_size(pixels, area, multiple)).numpy())
+    return np.ascontiguousarray(_resized(pixels, height, width).numpy())
 
 
 def to_input(pixels: Pixels, area: int, multiple: int, mean: Channels, deviation: Channels) -> Tensor:

@@ -15,7 +15,7 @@ from tools.localization.anomaly_map import smooth
 from tools.localization.saved import expect
 
 _AREA = 640 * 640
-"""Pixels at which pictures are compared; smaller ones are compared as they are."""
+"""Pixels at which pictures are compared at most; smaller ones are compared as they are."""
 
 _TOLERANCE = 7
 """Side of the neighbourhood in which a grey value may lie elsewhere: jitter of edges and of the fixture."""
