@@ -393,13 +393,18 @@ def _add_commands_of_other_floors() -> None:
 
 
 def _on_device(command: Callable[..., None]) -> Callable[..., None]:
-    """A command that may load networks without an inspector, which brings the device of the settings elsewhere."""
+    """A command that may load networks without an inspector, which brings the device of the settings elsewhere.
+
+    A device that cannot be used is refused before anything long begins.
+    """
 
     @functools.wraps(command)
     def run(*given: Any, **options: Any) -> None:
-        from tools import choose_device
+        from tools import choose_device, usable_device
 
-        choose_device(load_settings().device)
+        device = load_settings().device
+        choose_device(device)
+        usable_device(device)
         command(*given, **options)
 
     return run
