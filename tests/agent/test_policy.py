@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agent.policy import Decision, decide
@@ -149,6 +149,7 @@ SAID = st.lists(
 
 @settings(max_examples=120, deadline=None)
 @given(st.lists(SHOWN, max_size=6), SAID, st.sampled_from(["", "the budget is spent"]))
+@example([views(), LOOKS_NORMAL], [assessed("normal", "yes")], "").via("a normal part, which chance rarely makes")
 def test_no_reasoner_ever_makes_a_bad_part_normal(shown, said, stopped) -> None:
     decision = verdict(*shown, *said, stopped=stopped)
     if decision.verdict == "normal":
@@ -159,7 +160,7 @@ def test_no_reasoner_ever_makes_a_bad_part_normal(shown, said, stopped) -> None:
         assert not any(isinstance(content, Failed) for content in shown)
         assert not any(content.unsuitable for content in shown if isinstance(content, ViewsShown))
         assert said
-        assert all(content.assessment.opinion == "normal" for content in said)
+        assert all(judged.assessment.opinion == "normal" for content in said for judged in content.judged)
         assert not stopped
     if decision.verdict == "anomalous":
         assert BROKEN in shown or any(isinstance(content, Localized) and content.p_value <= 0.05 for content in shown)
