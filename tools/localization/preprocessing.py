@@ -13,7 +13,7 @@ Channels = tuple[float, float, float]
 
 
 def reduced(pixels: Pixels, area: int, multiple: int) -> Pixels:
-    """(H, W, 3) RGB uint8 -> the same as it is where it has no more than `area` pixels, otherwise as `to_input` sizes it."""
+    """(H, W, 3) RGB uint8 -> as `to_input` sizes it, or as it is where it has no more than `area` pixels or would grow."""
     before, (height, width) = pixels.shape[0] * pixels.shape[1], _size(pixels, area, multiple)
     if before <= max(area, height * width):
         return pixels
