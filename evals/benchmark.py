@@ -24,7 +24,7 @@ from evals.detection import (
 )
 from evals.metrics import binomial_interval, pixel_scores
 from evals.peers import Peer
-from evals.profiling import enrol, kept_mb, localizing_cost, resident_mb
+from evals.profiling import as_built, enrol, kept_mb, localizing_cost, resident_mb
 from tools import Localization, Localizer, LocalizerSettings, Progress, load_image
 
 ALPHAS = (0.05, 0.1)
@@ -60,7 +60,7 @@ def _run_set(labelled: LabelledSet, settings: LocalizerSettings, progress: Progr
     for item in judge_each(judge, watched(labelled.test, labelled.name, progress)):
         judged.append(item)
         resident.append(resident_mb())
-    cost = localizing_cost(localizer, labelled.test)
+    cost = localizing_cost(localizer, as_built(settings), labelled.test)
     cost["profile"] |= {
         "enrolment_seconds": seconds,
         "enrolment_ratio": ratio,
@@ -174,7 +174,7 @@ def _rate(name: str, events: Sequence[bool]) -> dict[str, Any]:
     return {name: statistics.fmean(events), f"{name}_interval": binomial_interval(sum(events), len(events))}
 
 
-_AVERAGED = (*DETECTION, "false_alarm", "miss", "seconds_per_image", "forward_ratio")
+_AVERAGED = (*DETECTION, "false_alarm", "miss", "seconds_per_image", "forward_ratio", "own_forward_ratio")
 
 
 def _macro(results: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image
 
 from evals.detection import Pixels
-from evals.profiling import localizing_cost
-from tools import Part, fit_localizer
+from evals.profiling import as_built, localizing_cost
+from tools import LocalizerSettings, Part, fit_localizer
 
 _REFERENCES = 4
 _TIMED = 6
@@ -19,7 +19,7 @@ class PictureCost(NamedTuple):
 
     seconds: float
     forward: float
-    """Seconds of the backbone alone, once for each look."""
+    """Seconds of the backbone as it is built, once for each look."""
 
 
 class _Painted(NamedTuple):
@@ -32,7 +32,8 @@ class _Painted(NamedTuple):
 def picture_cost(side: int) -> PictureCost:
     """Of pictures of `side` x `side` pixels, by a localiser that has learned from as large ones."""
     parts = [Part(str(seed), partial(_casting, seed, side)) for seed in range(_REFERENCES)]
-    cost = localizing_cost(fit_localizer(parts), [_Painted(_casting(1000 + seed, side)) for seed in range(_TIMED)])
+    pictures = [_Painted(_casting(1000 + seed, side)) for seed in range(_TIMED)]
+    cost = localizing_cost(fit_localizer(parts), as_built(LocalizerSettings()), pictures)
     seconds = cost["seconds_per_image"]
     return PictureCost(seconds, seconds / cost["forward_ratio"])
 

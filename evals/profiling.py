@@ -1,4 +1,8 @@
-"""What learning and localising cost: time by stage, as medians and as ratios to the backbone alone, and memory."""
+"""What learning and localising cost: time by stage, as medians and as ratios to the backbone alone, and memory.
+
+The backbone alone is its network as its library builds it, whatever the localiser makes of it to save time; beside it
+stands the ratio to what the localiser's own network takes.
+"""
 
 import copy
 import mmap
@@ -9,7 +13,7 @@ from time import perf_counter
 from typing import Any, NamedTuple, Protocol, cast
 
 from evals.detection import Judged, Pixels
-from tools import Localizer, LocalizerSettings, Part, fit_localizer, load_backbone, prepared
+from tools import Backbone, Localizer, LocalizerSettings, Part, fit_localizer, load_backbone, prepared
 
 STAGES = ("preprocess", "forward", "patches", "memory", "map")
 """Of localising an image: what leads to the network's input, the network, its layers as patches, their distances to the
@@ -40,22 +44,32 @@ def enrol(memory: Sequence[Part], held_out: Sequence[Part], settings: LocalizerS
     start = perf_counter()
     localizer = fit_localizer(memory, held_out, settings)
     seconds = perf_counter() - start
-    alone = sum(_forward_seconds(localizer, part.pixels()) for part in (*memory, *held_out))
+    network, pictures = as_built(settings), [part.pixels for part in (*memory, *held_out)]
+    _forward_seconds(network, pictures[0](), localizer.areas)  # As the localiser's own, it is warm then.
+    alone = sum(_forward_seconds(network, picture(), localizer.areas) for picture in pictures)
     return Enrolment(localizer, seconds, seconds / alone)
 
 
-def localizing_cost(localizer: Localizer, images: Sequence[Picture]) -> dict[str, Any]:
-    """Localising against the backbone's forward passes alone, in turn on the same images, decoded beforehand."""
+def as_built(settings: LocalizerSettings) -> Backbone:
+    """The backbone of a localiser with these settings, as its library builds it."""
+    return load_backbone(settings.backbone, settings.weights, as_built=True)
+
+
+def localizing_cost(localizer: Localizer, network: Backbone, images: Sequence[Picture]) -> dict[str, Any]:
+    """Localising against forward passes of the `network` (see `as_built`), in turn on the same images, decoded before."""
     stages, alone = [], []
     for image in images[:: max(1, len(images) // _TIMED_IMAGES)][:_TIMED_IMAGES]:
         pixels = image.pixels()
-        _forward_seconds(localizer, pixels)  # The first pass over a new size is slower than all others.
+        for each in (localizer.backbone, network):  # The first pass over a new size is slower than all others.
+            _forward_seconds(each, pixels, localizer.areas)
         stages.append(_stage_seconds(localizer, pixels))
-        alone.append(_forward_seconds(localizer, pixels))
+        alone.append(_forward_seconds(network, pixels, localizer.areas))
     seconds = statistics.median(sum(found.values()) for found in stages)
+    own = statistics.median(found["forward"] for found in stages)
     return {
         "seconds_per_image": seconds,
         "forward_ratio": seconds / statistics.median(alone),
+        "own_forward_ratio": seconds / own if own else None,
         "profile": {f"{stage}_ms": 1000 * statistics.median(found[stage] for found in stages) for stage in STAGES},
     }
 
@@ -74,12 +88,12 @@ def kept_mb(judged: Sequence[Judged]) -> float:
     return sum(item.map.nbytes + (0 if item.truth is None else item.truth.nbytes) for item in judged) / 1e6
 
 
-def _forward_seconds(localizer: Localizer, pixels: Pixels) -> float:
-    """Of the backbone alone, once for each input size at which the localiser looks."""
-    inputs = prepared(localizer.backbone, pixels, localizer.areas).inputs
+def _forward_seconds(network: Backbone, pixels: Pixels, areas: Sequence[int]) -> float:
+    """Once for each input size at which the localiser looks."""
+    inputs = prepared(network, pixels, areas).inputs
     start = perf_counter()
     for images in inputs:
-        localizer.backbone.forward(images)
+        network.forward(images)
     return perf_counter() - start
 
 

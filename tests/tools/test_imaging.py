@@ -30,6 +30,12 @@ def test_traits_by_hand() -> None:
     assert found.sharpness == pytest.approx(math.log((2 / 80) ** 0.5 + 1e-4), abs=1e-6)
 
 
+def test_sharpness_is_that_of_the_laplacian_with_repeated_borders() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 50, 3), np.uint8)
+    expected = math.log(float(ndimage.laplace(grey(pixels), mode="nearest").std()) + 1e-4)
+    assert taken(pixels).sharpness == pytest.approx(expected, abs=1e-5)
+
+
 KNOWN = ImagingRange.fit([Imaging(0.4, -2.0, math.log(10_000), 0.0), Imaging(0.6, -1.5, math.log(10_000), 0.1)], None)
 
 

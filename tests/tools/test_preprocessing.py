@@ -41,3 +41,8 @@ def test_only_a_picture_of_more_pixels_is_reduced_and_then_it_is_the_networks_in
     found = reduced(large, 96 * 96, 16)
     assert found.flags.c_contiguous
     assert torch.equal(to_input(found, 96 * 96, 16, MEAN, DEVIATION), to_input(large, 96 * 96, 16, MEAN, DEVIATION))
+
+
+def test_channels_lie_last_as_convolutions_want_them() -> None:
+    found = to_input(noise(60, 90), 96 * 96, 16, MEAN, DEVIATION)[None]
+    assert found.is_contiguous(memory_format=torch.channels_last)

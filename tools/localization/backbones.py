@@ -61,7 +61,11 @@ class Backbone(Protocol):
 
 
 def load_backbone(
-    name: str = DEFAULT_BACKBONE, weights: str | Path | None = None, device: str | None = None, compiled: bool = False
+    name: str = DEFAULT_BACKBONE,
+    weights: str | Path | None = None,
+    device: str | None = None,
+    compiled: bool = False,
+    as_built: bool = False,
 ) -> Backbone:
     """Load a backbone by name, once a process.
 
@@ -70,12 +74,14 @@ def load_backbone(
     `device` is `auto`, cpu, cuda, cuda:1 or mps, or None for what `choose_device` was told. An `auto` that finds a GPU
     which cannot be used takes the CPU, and `notes` say so.
     `compiled` is worth its half minute of compiling where many pictures of one size follow; the embedded one ignores it.
+    The embedded network runs in fewer operations than timm builds it of, and `as_built` in all of them, which only a
+    comparison has a use for; all others always run as they are built.
     Raises `FittedPartError` where the name or the weights cannot be had, `InputError` where the device cannot.
     """
     # One at a time: two threads that ask for the same backbone would otherwise both load it.
     with _LOADING:
         usable = usable_device(chosen_device() if device is None else device)
-        backbone = _load(name, None if weights is None else str(weights), str(usable.device), compiled)
+        backbone = _load(name, None if weights is None else str(weights), str(usable.device), compiled, as_built)
         note = f"{name} ran on the CPU, since {usable.instead}"
         if usable.instead and note not in backbone.notes:
             backbone.notes.append(note)
@@ -83,12 +89,12 @@ def load_backbone(
 
 
 @functools.lru_cache(maxsize=4)
-def _load(name: str, weights: str | None, device: str, compiled: bool) -> Backbone:
+def _load(name: str, weights: str | None, device: str, compiled: bool, as_built: bool) -> Backbone:
     place = torch.device(device)
     if name == DEFAULT_BACKBONE:
         if weights is not None:
             raise FittedPartError(f"{name} brings its own weights; leave the weights out, or name another backbone")
-        return EfficientNetLite0(place)
+        return EfficientNetLite0(place, as_built)
     if name.startswith(TIMM):
         from tools.localization.timm_backbone import TimmBackbone
 

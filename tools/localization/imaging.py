@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy import ndimage
 from torch import Tensor
 
 from tools.localization.template import Grey
@@ -43,7 +42,7 @@ class Imaging(NamedTuple):
     @classmethod
     def of(cls, picture: Grey, height: int, width: int) -> "Imaging":
         """Of a grey picture (see `template.grey`) of a view with that `height` and `width`."""
-        edges = ndimage.laplace(_reduced(picture))
+        edges = _laplacian(_reduced(picture))
         return cls(
             float(picture.mean()),
             math.log(float(edges.std()) + 1e-4),
@@ -146,3 +145,10 @@ def _reduced(picture: Grey) -> Grey:
     scale = min(1.0, (_SHARPNESS_AREA / picture.size) ** 0.5)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX), np.float32)
+
+
+def _laplacian(picture: Grey) -> Grey:
+    """The borders repeated; SciPy's is several times slower."""
+    around = np.pad(picture, 1, mode="edge")
+    laplacian: Grey = around[:-2, 1:-1] + around[2:, 1:-1] + around[1:-1, :-2] + around[1:-1, 2:] - 4 * picture
+    return laplacian
