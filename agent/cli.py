@@ -46,6 +46,13 @@ Alpha = Annotated[
 Backbone = Annotated[str, typer.Option(help="Name of the backbone.")]
 Weights = Annotated[str | None, typer.Option(help="Checkpoint file of the backbone.")]
 Prompts = Annotated[str, typer.Option(help="shipped (or this home's own, once adapted), none, or a file.")]
+PartName = Annotated[
+    str,
+    typer.Option(
+        help="Where several pictures show one part: what in a file's name says which, such as 'exp*_num_{part}'; by default "
+        "each shows a part of its own."
+    ),
+]
 Looks = Annotated[
     str,
     typer.Option(
@@ -107,17 +114,27 @@ def enroll(
     weights: Weights = None,
     prompts: Prompts = "shipped",
     looks: Looks = "",
+    part_name: PartName = "",
     as_json: AsJson = False,
 ) -> None:
     """Learn a product from pictures, scans, recordings or videos of normal parts."""
     from agent.enrolment import enrol, enrol_unseen, summary
     from agent.terminal import progress_bars
+    from knowledge import parse_part_name
     from tools import LocalizerSettings, parse_looks
 
     if zero_shot == bool(good or held_out):
         raise typer.BadParameter("give folders of normal parts with --good, or --zero-shot to do without any")
+    if zero_shot and part_name:
+        raise typer.BadParameter("--part-name is of pictures to learn from, and --zero-shot does without any")
     inspector = _inspector()
-    settings = LocalizerSettings(backbone=backbone, weights=weights, prompts=prompts, areas=parse_looks(looks))
+    settings = LocalizerSettings(
+        backbone=backbone,
+        weights=weights,
+        prompts=prompts,
+        areas=parse_looks(looks),
+        part_name=parse_part_name(part_name),
+    )
     with progress_bars() as progress:
         learned = (
             enrol_unseen(inspector, name, spec, settings)

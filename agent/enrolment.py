@@ -6,6 +6,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from agent.inspection import Inspector
 from agent.settings import Settings
 from knowledge import AnomalystError, AssetError, Catalog, Modality, Product, ProductError, read_product
@@ -33,8 +35,13 @@ def enrol(
     settings: LocalizerSettings,
     progress: Progress,
 ) -> LearnedProduct:
-    """Learn `name` from the files in the folders `good`, with what `spec` or the catalog says of it."""
+    """Learn `name` from the files in the folders `good`, with what `spec` or the catalog says of it.
+
+    The `part_name` of the settings, where there is one, takes the place of the product's own.
+    """
     product = _product(inspector.products.catalog, name, spec, good)
+    if settings.part_name is not None:
+        product = _with_part_name(product, settings.part_name)
     frames = "video" in product.modality
     return inspector.enroll(
         product, _files(good, frames), _files(held_out, frames) or None, settings=settings, progress=progress
@@ -80,7 +87,7 @@ def _of_modality(learned: LearnedProduct, modality: Modality) -> dict[str, Any]:
     promise = calibration.promise(learned.product.alpha / len(learned.product.modality), blocks, unit)
     return {
         "references": references,
-        "calibration": calibration.count,
+        "calibration": calibration.parts,
         "scheme": calibration.scheme,
         "promised": promise.kept,
         "promise": "; ".join(filter(None, (promise.sentence, reservation))),
@@ -145,6 +152,13 @@ def _product(catalog: Catalog, name: str, spec: Path | None, good: Sequence[Path
         )
     except ValueError as error:
         raise ProductError(f"{name!r} is no product name; use small letters, digits, - and _") from error
+
+
+def _with_part_name(product: Product, part_name: str) -> Product:
+    try:
+        return Product.model_validate({**product.model_dump(), "part_name": part_name})
+    except ValidationError as error:
+        raise ProductError(f"{product.name}: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from error
 
 
 def _modalities(files: Sequence[Path]) -> tuple[Modality, ...]:

@@ -48,7 +48,9 @@ def run_benchmark(
 
 
 def _run_set(labelled: LabelledSet, settings: LocalizerSettings, progress: Progress) -> dict[str, Any]:
-    localizer, seconds, ratio = enrol(parts_of(labelled.train), parts_of(labelled.held_out), settings)
+    localizer, seconds, ratio = enrol(
+        parts_of(labelled.train, settings.part_name), parts_of(labelled.held_out, settings.part_name), settings
+    )
     verdicts: list[list[str]] = []
 
     def judge(pixels: Pixels) -> tuple[float, NDArray[np.float32]]:
@@ -136,7 +138,7 @@ def _error_rates(judged: Sequence[Judged], verdicts: Sequence[Sequence[str]], lo
     return {
         "false_alarm": rates[0]["false_alarm"],
         "miss": rates[0]["miss"],
-        "calibration_parts": localizer.calibration.count,
+        "calibration_parts": localizer.calibration.parts,
         "calibration_scheme": localizer.manifest.scheme,
         "rates": rates,
     }

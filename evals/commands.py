@@ -28,6 +28,10 @@ def bench(
     looks: Annotated[
         str, typer.Option(help="Sides of the inputs, coarse first, with commas; chosen where empty.")
     ] = "",
+    part_name: Annotated[
+        str,
+        typer.Option(help="What in a file's name says which part it shows, such as '*_ND_{part}_*'; as by `enroll`."),
+    ] = "",
     seed: Annotated[int, typer.Option(min=0, help="Draws splits and memories.")] = 0,
     peers: Annotated[
         str,
@@ -53,18 +57,28 @@ def bench(
     from evals.few_shot import parse_shots, run_few_shot
     from evals.modality_folders import benchmarks_of
     from evals.tables import protocol_line, tables_of
+    from knowledge import parse_part_name
     from tools import DEFAULT_BACKBONE, LocalizerSettings, parse_looks
 
     wanted, rivals = ([name for name in given.split(",") if name] for given in (sets, peers))
     if others := benchmarks_of(source, wanted):
-        if shots or ablate or weights or looks or prompts != "shipped" or backbone != DEFAULT_BACKBONE:
-            raise RequestError("--shots, --ablate, --backbone, --weights, --looks and --prompts are for pictures")
+        if shots or ablate or weights or looks or part_name or prompts != "shipped" or backbone != DEFAULT_BACKBONE:
+            raise RequestError(
+                "--shots, --ablate, --backbone, --weights, --looks, --part-name and --prompts are for pictures"
+            )
         _bench_others(others, rivals, seed, as_json=as_json)
         return
     settings = LocalizerSettings(
-        backbone=backbone, weights=weights, prompts=prompts, areas=parse_looks(looks), seed=seed
+        backbone=backbone,
+        weights=weights,
+        prompts=prompts,
+        areas=parse_looks(looks),
+        seed=seed,
+        part_name=parse_part_name(part_name),
     )
     with progress_bars() as progress:
+        if part_name and (ablate or shots):
+            raise RequestError("--part-name goes without --ablate and --shots, which calibrate nothing")
         if ablate and (shots or rivals or prompts != "shipped"):
             raise RequestError("--ablate goes without --shots, --peers and --prompts; it brings its own prompts")
         if ablate:

@@ -18,7 +18,7 @@ from skimage.transform import resize
 from evals.datasets import LabelledImage, Mask
 from evals.metrics import image_auroc, pixel_scores
 from evals.peers import Peer, load_peer
-from knowledge import RequestError
+from knowledge import RequestError, named_part
 from tools import DEFAULT_BACKBONE, Localizer, LocalizerSettings, Part, Progress, load_image
 
 SCORED_AREA = 256 * 256
@@ -65,6 +65,7 @@ def protocol(settings: LocalizerSettings, peers: Sequence[str]) -> dict[str, Any
         "peers_input_area": PEER_AREA if peers else None,
         "prompts": settings.prompts,
         "memory_patches": settings.memory_size,
+        "part_name": settings.part_name,
         "seed": settings.seed,
         "scored_at": f"native size, at most {SCORED_AREA} pixels, aspect kept; masks nearest",
         "aupro": "exact, up to a false-positive rate of 0.3",
@@ -79,9 +80,14 @@ def pictures_of(paths: Sequence[Path]) -> list[Callable[[], Pixels]]:
     return [partial(_pixels, path) for path in paths]
 
 
-def parts_of(paths: Sequence[Path]) -> list[Part]:
+def parts_of(paths: Sequence[Path], part_name: str | None = None) -> list[Part]:
+    """Each of a part of its own, or of the one that its file's name says by `part_name` (see `named_part`)."""
     return [
-        Part(hashlib.sha256(path.read_bytes()).hexdigest(), picture)
+        Part(
+            hashlib.sha256(path.read_bytes()).hexdigest(),
+            picture,
+            None if part_name is None else named_part(part_name, path.stem),
+        )
         for path, picture in zip(paths, pictures_of(paths), strict=True)
     ]
 

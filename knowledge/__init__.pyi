@@ -36,6 +36,9 @@ from .errors import (
 )
 from .files import require_writable as require_writable
 from .files import write_atomically as write_atomically
+from .part_names import PartName as PartName
+from .part_names import named_part as named_part
+from .part_names import parse_part_name as parse_part_name
 from .references import (
     Match as Match,
 )

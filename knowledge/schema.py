@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from knowledge import expressions
+from knowledge.part_names import PartName
 
 Modality = Literal["image", "depth", "point_cloud", "time_series", "video"]
 Severity = Literal["critical", "major", "minor"]
@@ -118,6 +119,9 @@ class Product(Frozen):
     aligned: bool | None = None
     """Parts lie in the same place on every picture, within a few pixels: they are then also compared place by place. Told
     from the references where nobody says."""
+    part_name: PartName | None = None
+    """Where several pictures show one part: what in the name of a normal part's file says which. By default each shows a
+    part of its own."""
     alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
     """False-alarm rate that the user accepts on normal parts."""
     rules: tuple[NormalityRule, ...] = ()
@@ -132,6 +136,8 @@ class Product(Frozen):
         for rule in self.rules:
             if rule.modality is not None and rule.modality not in self.modality:
                 raise ValueError(f"rule {rule.id} speaks of {rule.modality}, by which the product is not inspected")
+        if self.part_name is not None and self.modality != ("image",):
+            raise ValueError("part_name is of pictures: it cannot be said of parts that are inspected otherwise too")
         for field in ("pixel_size", "height_per_count"):
             if getattr(self, field) is not None and self.unit is None:
                 raise ValueError(f"{field} is a length: give its unit as well")

@@ -17,6 +17,7 @@ from knowledge import (
     ProductError,
     ReferenceImage,
     ReferenceIndex,
+    named_part,
     with_questions,
 )
 from tools.assets import Limits
@@ -45,6 +46,12 @@ from tools.rendering import view_pixels
 
 _SPLIT_FROM = 200
 """From so many normal parts on, half of them are held out for calibration; below, they are held out in turn."""
+
+_MOST_IN_TURN = 1000
+"""Pictures that are held out in turn at most, since all of them are kept in memory then."""
+
+_OF_PRODUCT = ("window", "aligned", "part_name")
+"""What a product says of itself that decides how it is learned."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +129,8 @@ class LearnedProducts:
         """Learn a product from assets of normal parts, replacing what was learned before.
 
         Of each modality, without `held_out`, half of `good` is held out for calibration when there are many, else each
-        in turn. Every file is read before anything is written, so a damaged one leaves what was there untouched.
+        in turn; pictures of one part, by `Product.part_name`, always together. Every file is read before anything is
+        written, so a damaged one leaves what was there untouched.
         """
         with TemporaryDirectory() as scratch:
             # References are files: the pictures of a folder that is a video become one.
@@ -168,7 +176,7 @@ class LearnedProducts:
                 f"{product.name}: its parts are inspected by {others[0]}, of which no text says what is normal; "
                 "give normal parts, or take it out of `modality`"
             )
-        own = {"window": product.window, "aligned": product.aligned}
+        own = {name: getattr(product, name) for name in _OF_PRODUCT}
         settings = (settings or LocalizerSettings()).model_copy(update=own)
         return self._keep(product, [], {"image": fit_zero_shot(noun_of(product.name), settings)})
 
@@ -232,14 +240,15 @@ class LearnedProducts:
         memory = _memory_apart(self._models / product.name)
         if memory is not None:
             normal = [each for each in normal if each.sha256 in memory]
-        files = _distinct([self._file(folder / each.path, product) for each in normal])
+        unnamed = product.model_copy(update={"part_name": None})  # The names under which files were given are not kept.
+        files = _distinct([self._file(folder / each.path, unnamed) for each in normal])
         return [file.part for file in files if file.modality == "image"]
 
     def _settings(self, product: Product, settings: LocalizerSettings) -> LocalizerSettings:
         """With what the product says of itself, and with the prompts of this home rather than those that are shipped."""
         adapted = self._prompts / file_name(load_backbone(settings.backbone, settings.weights))
         own = {"prompts": str(adapted)} if settings.prompts == SHIPPED and adapted.is_file() else {}
-        return settings.model_copy(update={"window": product.window, "aligned": product.aligned, **own})
+        return settings.model_copy(update={**{name: getattr(product, name) for name in _OF_PRODUCT}, **own})
 
     def _known_as(self, product: Product) -> bool:
         """True when the home says the same already: an expert's own file keeps its comments and its layout."""
@@ -284,7 +293,7 @@ class LearnedProducts:
             localizer = Localizer.load(folder) if (folder / MANIFEST_FILE).exists() or not kinds else None
         except FittedPartError as error:
             raise FittedPartError(f"product {product.name!r} cannot be inspected with: {error}") from error
-        for name in ("window", "aligned"):
+        for name in _OF_PRODUCT:
             if localizer is not None and getattr(localizer.settings, name) != getattr(product, name):
                 raise FittedPartError(
                     f"product {product.name!r}: `{name}` has changed since it was learned; enroll it again"
@@ -324,7 +333,13 @@ class _File(NamedTuple):
 
     @property
     def part(self) -> Part:
-        return Part(self.sha256, self.native)
+        return Part(self.sha256, self.native, self.shown)
+
+    @property
+    def shown(self) -> str | None:
+        """Name of the part, where several pictures may show it."""
+        template = self.product.part_name
+        return None if template is None else named_part(template, self.path.stem)
 
     def native(self) -> Any:
         found = load_asset(self.path, self.product, self.limits).native
@@ -344,7 +359,12 @@ def _modalities(files: Sequence[_File]) -> list[Modality]:
 
 def _of_modality(files: Sequence[_File], held: Sequence[_File], modality: Modality, seed: int) -> _Group:
     parts, apart = ([file for file in all_ if file.modality == modality] for all_ in (files, held))
-    if not apart and len(parts) >= _SPLIT_FROM:
+    shown = {file.shown or file.sha256 for file in parts}
+    if both := shown & {file.shown for file in apart}:
+        raise ProductError(
+            f"part {min(both)!r} is among the held-out ones too; hold out all pictures of a part or none"
+        )
+    if not apart and (len(shown) >= _SPLIT_FROM or len(parts) > _MOST_IN_TURN):
         return _Group(*_split(parts, seed))
     return _Group(parts, apart)
 
@@ -354,10 +374,15 @@ def _distinct(files: list[_File]) -> list[_File]:
 
 
 def _split(files: list[_File], seed: int) -> tuple[list[_File], list[_File]]:
-    """In two halves by chance, but on the same side whatever else is given and in whatever order, but for a few.
+    """In two halves of the parts by chance, but on the same side whatever else is given and in whatever order, but for a few.
 
     What prompts were learned on (see `adapt`) is then not calibrated on when the product is learned again.
     """
-    order = sorted(files, key=lambda file: hashlib.sha256(f"{seed} {file.sha256}".encode()).digest())
-    half = (len(order) + 1) // 2
-    return order[:half], order[half:]
+
+    def drawn(file: _File) -> bytes:
+        return hashlib.sha256(f"{seed} {file.shown or file.sha256}".encode()).digest()
+
+    order = sorted({drawn(file) for file in files})
+    half = set(order[: (len(order) + 1) // 2])
+    sides = sorted(files, key=drawn)
+    return [file for file in sides if drawn(file) in half], [file for file in sides if drawn(file) not in half]

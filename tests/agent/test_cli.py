@@ -179,6 +179,21 @@ def test_too_few_references_end_in_review_with_the_number_that_is_missing(run, p
     assert any("at least 19 held-out normal parts, there are 5" in reason for reason in reasons)
 
 
+def test_several_pictures_of_a_part_count_for_one(run, plate, save, tmp_path) -> None:
+    for seed in range(6):
+        save(tmp_path / "shown" / f"p{seed // 2}_{seed % 2}.png", plate(seed))
+    enrolled = run("enroll", "shown", "--good", tmp_path / "shown", "--part-name", "p{part}_*", "--json")
+    assert enrolled.code == 0
+    facts = json.loads(enrolled.out)
+    assert (facts["references"], facts["calibration"]) == (6, 3)
+    assert "there are 3, in 6 pictures" in facts["promise"]
+    again = run("enroll", "shown", "--good", tmp_path / "shown")
+    assert "there are 3, in 6 pictures" in again.out, "the product remembers it"
+    other = run("enroll", "shown", "--good", tmp_path / "shown", "--part-name", "q{part}_*")
+    assert other.code == 3
+    assert "'p0_0' does not say which part it shows" in other.err
+
+
 @pytest.mark.slow
 def test_adapting_says_what_it_learned_on_and_where_it_is_kept(run, plate, save, tmp_path) -> None:
     assert run("adapt").code == 3
@@ -217,6 +232,9 @@ def test_a_home_that_cannot_be_written_is_said_in_one_sentence(run, plate, save,
         ("enroll", "plate", "--good", "nowhere"),
         ("enroll", "plate", "--good", ".", "--backbone", "nonsense"),
         ("enroll", "plate", "--good", ".", "--looks", "many"),
+        ("enroll", "plate", "--good", ".", "--part-name", "part"),
+        ("enroll", "plate", "--zero-shot", "--part-name", "{part}"),
+        ("bench", "nowhere", "--part-name", "{part}", "--shots", "1"),
         ("adapt", "nonsense"),
         ("adapt", "plate", "--steps", "0"),
         ("bench", "nowhere"),

@@ -35,6 +35,13 @@ def test_a_product_needs_a_name_and_a_description_and_nothing_else() -> None:
             Product.model_validate({key: value for key, value in SMALL.items() if key != missing})
 
 
+@pytest.mark.parametrize("modality", ["depth", ["image", "time_series"]])
+def test_only_of_pictures_a_name_says_which_part_they_show(modality) -> None:
+    assert product(part_name="{part}_*").part_name == "{part}_*"
+    with pytest.raises(ValidationError, match="part_name is of pictures"):
+        product(part_name="{part}_*", modality=modality)
+
+
 def test_a_product_comes_back_from_json_as_it_was() -> None:
     full = product(
         unit="mm",

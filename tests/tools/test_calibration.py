@@ -132,3 +132,90 @@ def test_too_few_stretches_for_a_long_recording_promise_nothing() -> None:
     assert not promise.kept
     assert "at least 95 held-out normal stretches of 60 s for 5 of them in a row, there are 60" in promise.sentence
     assert "approximate" in calibration.promise(0.1, 5, "stretches of 60 s").sentence
+
+
+# --- where several scores are of one part
+
+SHOWN = st.lists(st.tuples(st.integers(-5, 5).map(float), st.integers(0, 9)), min_size=1, max_size=60)
+
+
+def test_pictures_of_three_parts_worked_by_hand() -> None:
+    calibration = ConformalCalibration([1, 2, 3, 4, 5, 6], "split", [7, 7, 7, 2, 2, 9])
+    assert (calibration.count, calibration.parts) == (6, 3)
+    assert calibration.p_value(6.5) == 1 / 4
+    assert calibration.p_value(5.5) == 2 / 4
+    assert calibration.p_value(4.5) == 2.5 / 4
+    assert calibration.p_value(2.5) == pytest.approx((1 + 1 + 1 + 1 / 3) / 4, abs=1e-9)
+    assert calibration.p_value(0.0) == 1.0
+    assert calibration.threshold(0.25) == 6
+    assert calibration.threshold(0.625) == 4
+    assert calibration.threshold(0.24) == math.inf
+    fewer = calibration.without_highest(1)
+    assert (fewer.parts, fewer.p_value(6.5), fewer.p_value(4.5)) == (2, 1 / 3, 1.5 / 3)
+
+
+@settings(max_examples=60, deadline=None)
+@given(TIED, st.integers(-6, 6).map(float), ALPHAS)
+def test_pictures_of_a_part_each_are_parts(scores, score, alpha) -> None:
+    plain, shown = ConformalCalibration(scores, "cross"), ConformalCalibration(scores, "cross", range(len(scores)))
+    assert plain.p_value(score) == shown.p_value(score)
+    assert plain.threshold(alpha) == shown.threshold(alpha)
+    assert plain.promise(alpha) == shown.promise(alpha)
+
+
+@settings(max_examples=80, deadline=None)
+@given(SHOWN, st.integers(-6, 6).map(float), ALPHAS)
+def test_threshold_and_p_value_agree_for_pictures_of_any_parts(pictures, score, alpha) -> None:
+    scores, shown = zip(*pictures, strict=True)
+    calibration = ConformalCalibration(scores, "split", shown)
+    assert (calibration.p_value(score) <= alpha) == (score > calibration.threshold(alpha))
+    shares = [1 / shown.count(part) for known, part in pictures if known >= score]
+    assert calibration.p_value(score) == pytest.approx((1 + sum(shares)) / (len(set(shown)) + 1), abs=1e-9)
+    assert calibration.promise(alpha).kept == (1 / (len(set(shown)) + 1) <= alpha)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.lists(st.integers(-5, 5).map(float), min_size=1, max_size=6), min_size=2, max_size=12), ALPHAS)
+def test_among_exchangeable_parts_a_picture_of_at_most_a_share_alpha_is_rejected(parts, alpha) -> None:
+    """Each part in turn is the new one, and each of its pictures the one that is taken: exactly what is promised."""
+    rejected = 0.0
+    for new, pictures in enumerate(parts):
+        others = [(score, number) for number, part in enumerate(parts) if number != new for score in part]
+        calibration = ConformalCalibration(*_apart(others))
+        rejected += np.mean([calibration.p_value(score) <= alpha for score in pictures])
+    assert rejected <= alpha * len(parts) + 1e-6
+
+
+def _apart(others: list[tuple[float, int]]) -> tuple[list[float], str, list[int]]:
+    return [score for score, _ in others], "split", [part for _, part in others]
+
+
+@pytest.mark.parametrize(("count", "alpha"), [(6, 0.05), (20, 0.06)])
+def test_pictures_that_are_taken_for_parts_break_the_promise_and_told_as_pictures_they_keep_it(count, alpha) -> None:
+    random = np.random.default_rng(3)
+    shown, alarms = np.repeat(np.arange(count), 8), {"parts": 0, "pictures": 0}
+    for _ in range(2000):
+        scores = (random.normal(size=(count, 1)) + 0.1 * random.normal(size=(count, 8))).ravel()
+        new = random.normal() + 0.1 * random.normal()
+        alarms["parts"] += ConformalCalibration(scores, "split").p_value(new) <= alpha
+        alarms["pictures"] += ConformalCalibration(scores, "split", shown).p_value(new) <= alpha
+    assert alarms["pictures"] / 2000 <= alpha + 0.015
+    assert alarms["parts"] / 2000 > alpha + 0.015
+
+
+def test_a_promise_of_pictures_says_how_many_parts_they_show() -> None:
+    calibration = ConformalCalibration(range(80), "cross", [number // 4 for number in range(80)])
+    promise = calibration.promise(0.05)
+    assert promise.kept
+    assert "80 pictures of 20 held-out normal parts" in promise.sentence
+    assert "approximate" in promise.sentence
+    refused = calibration.promise(0.01)
+    assert not refused.kept
+    assert "at least 99 held-out normal parts, there are 20, in 80 pictures" in refused.sentence
+
+
+def test_each_score_is_of_a_part_and_blocks_of_such_parts_are_beyond_it() -> None:
+    with pytest.raises(ValueError, match="part of each of 2"):
+        ConformalCalibration([1.0, 2.0], "split", [0])
+    with pytest.raises(ValueError, match="several blocks"):
+        ConformalCalibration([1.0, 2.0], "split", [0, 0]).p_value(1.0, 2)

@@ -326,3 +326,71 @@ def test_the_halves_of_many_parts_hardly_hang_on_what_else_is_given_or_in_which_
     fewer = set(learned_module._split(files[:-20], 0)[0])
     assert len(fewer - memory) <= 20
     assert len(set(learned_module._split(files, 1)[0]) & memory) < 100
+
+
+# --- where several pictures show one part
+
+
+@pytest.fixture
+def shown(tmp_path: Path, plate, save) -> list[Path]:
+    """Two pictures of each of four parts."""
+    return [save(tmp_path / "shown" / f"p{seed // 2}_{seed % 2}.png", plate(seed)) for seed in range(8)]
+
+
+NAMED = PART.model_copy(update={"part_name": "p{part}_*"})
+
+
+def test_pictures_of_one_part_are_told_by_their_names(products, shown) -> None:
+    calibration = products.learn(NAMED, shown, settings=SMALL).localizer.calibration
+    assert (calibration.count, calibration.parts) == (8, 4)
+    assert calibration.promise(0.2).kept
+    assert "there are 4, in 8 pictures" in calibration.promise(0.1).sentence
+    assert products.get("part").localizer.settings.part_name == "p{part}_*"
+
+
+def test_a_name_that_says_no_part_is_refused_and_nothing_is_lost(products, shown, pictures, tmp_path) -> None:
+    products.learn(NAMED, shown, settings=SMALL)
+    before = tree(tmp_path / "home")
+    with pytest.raises(ProductError, match="'0' does not say which part it shows"):
+        products.learn(NAMED, [*shown, pictures[0]], settings=SMALL)
+    assert tree(tmp_path / "home") == before
+
+
+def test_a_part_is_not_both_learned_from_and_held_out(products, shown) -> None:
+    with pytest.raises(ProductError, match="part '1' is among the held-out ones too"):
+        products.learn(NAMED, shown[:3], held_out=shown[3:], settings=SMALL)
+    calibration = products.learn(NAMED, shown[:4], held_out=shown[4:], settings=SMALL).localizer.calibration
+    assert (calibration.scheme, calibration.count, calibration.parts) == ("split", 4, 2)
+
+
+def test_a_product_whose_parts_are_told_otherwise_since_is_refused(products, shown) -> None:
+    products.learn(NAMED, shown, settings=SMALL)
+    products.catalog.write(PART)
+    with pytest.raises(FittedPartError, match="`part_name` has changed"):
+        products.get("part")
+
+
+def test_prompts_are_learned_on_pictures_of_parts_too(products, shown) -> None:
+    products.learn(NAMED, shown, settings=SMALL)
+    assert prompts_of(products).manifest.products[0].name == "part"
+
+
+def test_the_halves_of_many_pictures_part_no_part() -> None:
+    files = [
+        learned_module._File(f"{number:064x}", "image", Path(f"p{number // 4}_{number % 4}"), Limits(), NAMED)
+        for number in range(400)
+    ]
+    memory, apart = learned_module._split(files, 0)
+    assert (len(memory), len(apart)) == (200, 200)
+    assert not {file.shown for file in memory} & {file.shown for file in apart}
+
+
+@pytest.mark.parametrize(("count", "of_each", "scheme"), [(199, 5, "cross"), (200, 5, "split"), (21, 48, "split")])
+def test_many_parts_or_very_many_pictures_are_held_out_for_good(count, of_each, scheme) -> None:
+    files = [
+        learned_module._File(f"{part * of_each + number:064x}", "image", Path(f"p{part}_{number}"), Limits(), NAMED)
+        for part in range(count)
+        for number in range(of_each)
+    ]
+    group = learned_module._of_modality(files, [], "image", 0)
+    assert ("split" if group.held_out else "cross") == scheme

@@ -31,6 +31,7 @@ from tools.localization.anomaly_map import MapScale
 from tools.localization.appearance import Appearance
 from tools.localization.efficientnet import EfficientNetLite0
 from tools.localization.features import Features
+from tools.localization.fitting import shown_parts
 from tools.localization.imaging import Imaging, ImagingRange
 from tools.localization.looks import Seen
 from tools.localization.manifest import FORMAT
@@ -238,6 +239,30 @@ def test_without_held_out_parts_each_is_scored_by_a_memory_that_has_not_seen_it(
     plain = [lone[1].localize(plate(0)).score, lone[0].localize(plate(1)).score]
     expected = sorted((score - both.scale.median) / both.scale.deviation for score in plain)
     np.testing.assert_allclose(both.calibration.scores, expected, rtol=1e-4)
+
+
+def test_pictures_of_one_part_are_held_out_together(plate, tmp_path: Path) -> None:
+    """Three pictures of each of two parts: each is scored by those of the other part alone."""
+    alone = SMALL.model_copy(update={"prompts": "none"})
+    named = [part._replace(name="ab"[seed % 2]) for seed, part in enumerate(parts(plate, range(6)))]
+    both = fit_localizer(named, settings=alone)
+    lone = [fit_localizer(named[start::2], settings=alone) for start in range(2)]
+    assert [found.calibration.count for found in lone] == [0, 0], "of a lone part nothing can be held out"
+    plain = [lone[1 - seed % 2].localize(plate(seed)).score for seed in range(6)]
+    expected = sorted((score - both.scale.median) / both.scale.deviation for score in plain)
+    np.testing.assert_allclose(both.calibration.scores, expected, rtol=1e-4)
+    assert (both.calibration.count, both.calibration.parts) == (6, 2)
+    both.save(tmp_path)
+    loaded = Localizer.load(tmp_path).calibration
+    assert loaded.shown.tolist() == both.calibration.shown.tolist()
+    assert loaded.p_value(1e9) == both.calibration.p_value(1e9) == 1 / 3
+
+
+def test_pictures_without_a_name_are_each_of_a_part_of_their_own(plate) -> None:
+    given = parts(plate, range(4))
+    mixed = [given[0]._replace(name="0"), given[1], given[2]._replace(name="0"), given[3]._replace(name="")]
+    assert shown_parts(mixed) == [0, 1, 0, 2]
+    assert fit_localizer(mixed, settings=SMALL).calibration.parts == 3
 
 
 def test_one_reference_localises_and_promises_nothing(plate, tmp_path: Path) -> None:

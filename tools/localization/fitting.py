@@ -44,11 +44,13 @@ Progress = Callable[[str, int, int], None]
 
 
 class Part(NamedTuple):
-    """A normal part to learn from."""
+    """A normal part to learn from, or one of several pictures of it."""
 
     sha256: str
     pixels: Callable[[], NDArray[np.uint8]]
     """Gives (H, W, 3) RGB when asked, so that parts need not lie in memory together."""
+    name: str | None = None
+    """By which pictures of the same part are told; without it a picture is of a part of its own."""
 
 
 def fit_localizer(
@@ -62,6 +64,7 @@ def fit_localizer(
     With `calibration_parts`, scores are calibrated on those (split conformal), on which nothing else hangs but the unit of
     the maps and what pictures usually look like. Without, each memory part is scored by a memory of the other folds, and
     new parts by the memory of all: after cross-conformal prediction (Vovk 2015), whose promise it keeps approximately.
+    Pictures of one part are held out together.
     """
     settings = settings or LocalizerSettings()
     if not memory_parts:
@@ -70,7 +73,8 @@ def fit_localizer(
     adapted, precision = read_prompts(settings.prompts, backbone), backbone.precision
     appearance = look_at((part.pixels() for part in memory_parts), settings.areas)
     learned, whole = _see_all(backbone, memory_parts, appearance, progress, thin=bool(calibration_parts))
-    others = without_each(learned, settings, appearance, progress)
+    shown = shown_parts(memory_parts)
+    others = without_each(learned, settings, appearance, progress, shown)
     told = _Told.by(_some(others, _SCALED_BY), _some(whole, _SCALED_BY) if others else [], settings, adapted)
     normal = told.complete(Normal.fit(learned, settings, appearance))
     if calibration_parts:
@@ -82,7 +86,7 @@ def fit_localizer(
         return fit_localizer(memory_parts, calibration_parts, settings, progress)
     scale = _scale(judged)
     embeddings = torch.stack([seen.embedding for seen in learned]).numpy()
-    imaging = _imaging(learned, judged if calibration_parts else [], embeddings)
+    imaging = _imaging(learned, judged if calibration_parts else [], embeddings, shown)
     scheme: Scheme = "split" if calibration_parts else "cross"
     scores = [_score(part, scale) for part in judged]
     calibrated_on = [part.sha256 for part in calibration_parts or memory_parts]
@@ -91,7 +95,7 @@ def fit_localizer(
         normal,
         imaging,
         scale,
-        ConformalCalibration(scores, scheme),
+        ConformalCalibration(scores, scheme, shown_parts(calibration_parts or memory_parts)[: len(scores)]),
         embeddings,
         Manifest(
             format=FORMAT,
@@ -200,11 +204,22 @@ def _judged(known: Normal, seen: Seen) -> _Judged:
     return _Judged(known.distances(seen), seen.embedding, seen.taken, seen.height, seen.width)
 
 
-def _imaging(learned: Sequence[Seen], apart: Sequence[_Judged], embeddings: NDArray[np.float32]) -> ImagingRange:
+def shown_parts(pictures: Sequence[Part]) -> list[int]:
+    """For each of the pictures the number of the part that it shows."""
+    numbers: dict[int | str, int] = {}
+    return [
+        numbers.setdefault(position if picture.name is None else picture.name, len(numbers))
+        for position, picture in enumerate(pictures)
+    ]
+
+
+def _imaging(
+    learned: Sequence[Seen], apart: Sequence[_Judged], embeddings: NDArray[np.float32], shown: Sequence[int]
+) -> ImagingRange:
     """Of all normal parts, those that were held out for good among them."""
     taken = [*(seen.taken for seen in learned), *(part.taken for part in apart)]
     of_apart = np.array([part.embedding.numpy() for part in apart], np.float32).reshape(len(apart), embeddings.shape[1])
-    return ImagingRange.fit(taken, farthest(embeddings, of_apart))
+    return ImagingRange.fit(taken, farthest(embeddings, of_apart, shown))
 
 
 def _scale(judged: Sequence[_Judged]) -> maps.MapScale:
@@ -259,18 +274,27 @@ def _some_pairs(others: Sequence[Normal], held_out: Sequence[Seen]) -> list[tupl
 
 
 def without_each(
-    parts: Sequence[Seen], settings: LocalizerSettings, appearance: Appearance, progress: Progress
+    pictures: Sequence[Seen],
+    settings: LocalizerSettings,
+    appearance: Appearance,
+    progress: Progress,
+    shown: Sequence[int] | None = None,
 ) -> list[Normal]:
-    """For each of the parts what is learned of all folds but its own; nothing for a lone part."""
-    if len(parts) < 2:
+    """For each of the pictures what is learned of all folds but its own; nothing for those of a lone part.
+
+    Pictures of one part, by the numbers of the parts `shown`, lie in one fold; by default each is of a part of its own.
+    """
+    shown = range(len(pictures)) if shown is None else shown
+    parts = len(set(shown))
+    if parts < 2:
         return []
-    folds = min(settings.folds, len(parts))
-    order = np.random.default_rng(settings.seed).permutation(len(parts))
-    fold_of = {int(index): position % folds for position, index in enumerate(order)}
+    folds = min(settings.folds, parts)
+    order = np.random.default_rng(settings.seed).permutation(parts)
+    fold_of = {int(part): position % folds for position, part in enumerate(order)}
     known = []
     for fold in range(folds):
         progress("cross-validating", fold, folds)
-        others = [part for i, part in enumerate(parts) if fold_of[i] != fold]
+        others = [picture for picture, part in zip(pictures, shown, strict=True) if fold_of[part] != fold]
         known.append(Normal.fit(others, settings, appearance))
     progress("cross-validating", folds, folds)
-    return [known[fold_of[index]] for index in range(len(parts))]
+    return [known[fold_of[part]] for part in shown]

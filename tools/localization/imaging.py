@@ -122,15 +122,16 @@ def nearest_distance(embedding: NDArray[np.float32], embeddings: NDArray[np.floa
     return 1.0 - float((_unit(embeddings) @ _unit(embedding)).max())
 
 
-def farthest(references: NDArray[np.float32], apart: NDArray[np.float32]) -> float | None:
+def farthest(references: NDArray[np.float32], apart: NDArray[np.float32], shown: Sequence[int]) -> float | None:
     """Largest cosine distance of a normal part to its nearest reference, from (N, D) embeddings.
 
-    Of the parts that were held `apart`, (M, D), or, where those are too few, of each reference to the nearest other one.
+    Of the parts that were held `apart`, (M, D), or, where those are too few, of each reference to the nearest one of
+    another part, by the (N,) numbers of the parts that they show.
     """
     similarity = _unit(apart) @ _unit(references).T
     if len(apart) < _FEWEST:
         similarity = _unit(references) @ _unit(references).T
-        np.fill_diagonal(similarity, -1.0)
+        similarity[np.equal.outer(shown, shown)] = -1.0
     return max(0.0, 1.0 - float(similarity.max(axis=1).min())) if len(similarity) >= _FEWEST else None
 
 

@@ -107,9 +107,7 @@ class Localizer:
     def hidden(self, score: float, alpha: float) -> bool:
         """Whether a part passes for normal only because of normal parts that stand out from all others themselves."""
         odd = len(self.manifest.odd_parts)
-        others = ConformalCalibration(
-            self.calibration.scores[: self.calibration.count - odd].tolist(), self.calibration.scheme
-        )
+        others = self.calibration.without_highest(odd)
         return odd > 0 and others.p_value(score) <= alpha < self.calibration.p_value(score)
 
     @property
@@ -152,6 +150,7 @@ class Localizer:
                 "embeddings": torch.from_numpy(self.embeddings),
                 "scale": torch.tensor(self.scale, dtype=torch.float64),
                 "calibration": torch.from_numpy(self.calibration.scores),
+                "calibration.shown": torch.from_numpy(self.calibration.shown),
             },
             metadata={"manifest": self.manifest.without_hash()},
         )
@@ -186,10 +185,16 @@ class Localizer:
             Normal.of_tensors(tensors, size, manifest),
             ImagingRange.of_tensor(expect(tensors, "imaging", 2, 4, dtype=torch.float64), manifest.farthest),
             maps.MapScale.of_tensor(expect(tensors, "scale", 2, dtype=torch.float64)),
-            ConformalCalibration(expect(tensors, "calibration", None, dtype=torch.float64).tolist(), manifest.scheme),
+            _calibration(tensors, manifest),
             embeddings,
             manifest,
         )
+
+
+def _calibration(tensors: dict[str, Tensor], manifest: Manifest) -> ConformalCalibration:
+    scores = expect(tensors, "calibration", None, dtype=torch.float64)
+    shown = expect(tensors, "calibration.shown", len(scores), dtype=torch.int64)
+    return ConformalCalibration(scores.tolist(), manifest.scheme, shown.tolist())
 
 
 def _said_of_itself(path: Path) -> str:

@@ -5,13 +5,13 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
-from knowledge import FittedPartError, Frozen, RequestError
+from knowledge import FittedPartError, Frozen, PartName, RequestError
 from tools.localization.appearance import Appearance, Area
 from tools.localization.backbones import DEFAULT_BACKBONE
 from tools.localization.calibration import Scheme
 from tools.localization.weights import RANDOM
 
-FORMAT = 7
+FORMAT = 8
 """Raised whenever fitted parts of an older program would give other maps."""
 
 _SIDES = (32, 4096)
@@ -50,6 +50,8 @@ class LocalizerSettings(Frozen):
     references where None."""
     window: tuple[float, float] | None = None
     """Counts that were black and white on 16-bit pictures, where the product fixes them."""
+    part_name: PartName | None = None
+    """What in the name of a file said which part it shows, where several pictures show one."""
 
 
 def parse_looks(sides: str) -> tuple[int, ...] | None:
@@ -86,7 +88,7 @@ class Manifest(Frozen):
     memory_parts: tuple[str, ...]
     """sha256 of each reference in the memory."""
     calibration_parts: tuple[str, ...]
-    """sha256 of each normal part that was held out, in turn or for good; a lone reference stands here too."""
+    """sha256 of each picture of a normal part that was held out, in turn or for good; a lone reference stands here too."""
     odd_parts: tuple[str, ...] = ()
     """Those of them that stand out from all others (see `odd_parts`)."""
     scheme: Scheme

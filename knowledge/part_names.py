@@ -1,0 +1,50 @@
+"""Which part a picture shows, by the name of its file, where several pictures show one part."""
+
+import functools
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from knowledge.errors import ProductError, RequestError
+
+_PART = "{part}"
+_MOST_STARS = 2
+"""With more of them, a long name that does not fit would take minutes to be told."""
+_LONGEST = 100
+
+
+def _checked(template: str) -> str:
+    if template.count(_PART) != 1 or template.count("*") > _MOST_STARS or len(template) > _LONGEST:
+        raise ValueError(
+            f"expected {_PART} once and * for anything, twice at most, such as '*_{_PART}_*', in {_LONGEST} characters "
+            f"or fewer, got {template!r}"
+        )
+    return template
+
+
+PartName = Annotated[str, Field(min_length=1), AfterValidator(_checked)]
+"""What a file's name without its suffix looks like, such as `*_{part}_*`: what stands in the place of `{part}` is the
+name of the part; a `*` stands for anything or nothing. Each stands for as little as fits, the first one first."""
+
+
+def parse_part_name(given: str) -> str | None:
+    """As given on a command line; None where nothing is. Raises `RequestError` where it is no `PartName`."""
+    try:
+        return _checked(given) if given else None
+    except ValueError as error:
+        raise RequestError(f"part-name: {error}") from error
+
+
+def named_part(template: str, name: str) -> str:
+    """The part that a file of that `name`, without suffix, shows; raises `ProductError` where it does not fit."""
+    found = _pattern(template).fullmatch(name)
+    if found is None:
+        raise ProductError(f"the file name {name!r} does not say which part it shows: it is not like {template!r}")
+    return found["part"]
+
+
+@functools.cache
+def _pattern(template: str) -> re.Pattern[str]:
+    escaped = re.escape(template).replace(re.escape("*"), ".*?").replace(re.escape(_PART), "(?P<part>.+?)")
+    return re.compile(escaped, re.DOTALL)
