@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from agent.command_options import Alpha, AsJson, ProductName, ReportFolder, load_inspector, load_settings
+from agent.learning_commands import adapt, enroll, fetch
 from knowledge import AnomalystError
 
 if TYPE_CHECKING:
     from agent.inspection import Inspector
     from agent.report import InspectionReport
-    from agent.settings import Settings
 
 EXIT_CODES = {"normal": 0, "anomalous": 1, "review": 2}
 EXIT_INPUT = 3
@@ -35,34 +36,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON only.")]
-ProductName = Annotated[
-    str, typer.Option("--product", "-p", envvar="ANOMALYST_PRODUCT", help="Name of a learned product.")
-]
-Alpha = Annotated[
-    float | None, typer.Option(envvar="ANOMALYST_ALPHA", help="Accepted false-alarm rate; by default the product's.")
-]
-Backbone = Annotated[str, typer.Option(help="Name of the backbone.")]
-Weights = Annotated[str | None, typer.Option(help="Checkpoint file of the backbone.")]
-Prompts = Annotated[str, typer.Option(help="shipped (or this home's own, once adapted), none, or a file.")]
-PartName = Annotated[
-    str,
-    typer.Option(
-        help="Where several pictures show one part: what in a file's name says which, such as 'exp*_num_{part}'; by default "
-        "each shows a part of its own."
-    ),
-]
-Looks = Annotated[
-    str,
-    typer.Option(
-        help="Sides of the inputs, coarse first, such as 224,480,960 where defects are tiny on large pictures; "
-        "by default as the references suggest."
-    ),
-]
-ReportFolder = Annotated[
-    Path | None, typer.Option(envvar="ANOMALYST_OUT", help="Folder for the reports; by default under ANOMALYST_HOME.")
-]
 
 
 @app.command()
@@ -94,105 +67,8 @@ def demo(
         typer.echo(json.dumps(shown if modality == "all" else shown[0]))
 
 
-@app.command()
-def enroll(
-    name: Annotated[str, typer.Argument(help="Name of the product.")],
-    good: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--good", help="Folder with pictures, scans, recordings or videos of normal parts; may be repeated."
-        ),
-    ] = None,
-    held_out: Annotated[
-        list[Path] | None, typer.Option(help="Folder with other normal parts, to calibrate on; may be repeated.")
-    ] = None,
-    spec: Annotated[Path | None, typer.Option(help="product.yaml with what experts know.")] = None,
-    zero_shot: Annotated[
-        bool, typer.Option("--zero-shot", help="Without any normal part, by a backbone that reads, such as ViT-B-16.")
-    ] = False,
-    backbone: Backbone = "efficientnet_lite0",
-    weights: Weights = None,
-    prompts: Prompts = "shipped",
-    looks: Looks = "",
-    part_name: PartName = "",
-    as_json: AsJson = False,
-) -> None:
-    """Learn a product from pictures, scans, recordings or videos of normal parts."""
-    from agent.enrolment import enrol, enrol_unseen, summary
-    from agent.terminal import progress_bars
-    from knowledge import parse_part_name
-    from tools import LocalizerSettings, parse_looks
-
-    if zero_shot == bool(good or held_out):
-        raise typer.BadParameter("give folders of normal parts with --good, or --zero-shot to do without any")
-    if zero_shot and part_name:
-        raise typer.BadParameter("--part-name is of pictures to learn from, and --zero-shot does without any")
-    inspector = _inspector()
-    settings = LocalizerSettings(
-        backbone=backbone,
-        weights=weights,
-        prompts=prompts,
-        areas=parse_looks(looks),
-        part_name=parse_part_name(part_name),
-    )
-    with progress_bars() as progress:
-        learned = (
-            enrol_unseen(inspector, name, spec, settings)
-            if zero_shot
-            else enrol(inspector, name, good or [], held_out or [], spec, settings, progress)
-        )
-    facts = summary(learned, [*(good or []), *(held_out or [])])
-    if as_json:
-        typer.echo(json.dumps(facts))
-        return
-    for modality, known in facts["modalities"].items():
-        how = f"; {facts['appearance']}" if modality == "image" else ""
-        kind = "" if modality == "image" else f" ({modality})"
-        typer.echo(f"learned {name}{kind}: {known['references']} references{how}; {known['promise']}")
-    if odd := facts["odd_references"]:
-        typer.echo(
-            f"look at {', '.join(odd)}: at least twice as far from normal as all other normal parts; "
-            "if there is a defect after all, enroll the others again without it",
-            err=True,
-        )
-    if not facts["promised"]:
-        typer.echo("inspections of this product end in review until it is enrolled with more normal parts", err=True)
-
-
-@app.command()
-def adapt(
-    names: Annotated[
-        list[str] | None, typer.Argument(metavar="[PRODUCT]...", help="Known products; all by default.")
-    ] = None,
-    backbone: Backbone = "efficientnet_lite0",
-    weights: Weights = None,
-    pictures: Annotated[
-        int, typer.Option(min=5, max=10_000, help="Pictures with a synthetic anomaly, of each product.")
-    ] = 40,
-    steps: Annotated[int, typer.Option(min=1, help="Steps of learning.")] = 600,
-    seed: Annotated[int, typer.Option(min=0, help="Draws parts, anomalies and first values.")] = 0,
-    as_json: AsJson = False,
-) -> None:
-    """Learn from synthetic anomalies on all products what an anomaly looks like; used when a product is enrolled next."""
-    from agent.enrolment import adaptation_summary
-    from agent.terminal import progress_bars
-    from tools import AdaptationSettings, LocalizerSettings
-
-    inspector = _inspector()
-    localizer = LocalizerSettings(backbone=backbone, weights=weights)
-    with progress_bars() as progress:
-        adapted, path = inspector.products.adapt(
-            names or [], localizer, AdaptationSettings(pictures, steps, seed), progress
-        )
-    facts = adaptation_summary(adapted, path)
-    if as_json:
-        typer.echo(json.dumps(facts))
-        return
-    if facts["left_out"]:
-        typer.echo(f"left out, since they have too few normal parts: {', '.join(facts['left_out'])}", err=True)
-    kinds = ", ".join(f"{kind} {auroc:.3f}" for kind, auroc in facts["held_out_auroc"].items())
-    typer.echo(f"learned on {', '.join(facts['products'])}; changed patches against others, AUROC: {kinds}")
-    typer.echo(f"{path}; enroll products again to use it", err=True)
+app.command()(enroll)
+app.command()(adapt)
 
 
 @app.command()
@@ -224,7 +100,7 @@ def inspect(
     parts = [paths] if together else [[path] for path in paths]
     if thread and len(parts) > 1:
         raise typer.BadParameter("one thread holds one inspection; give one path with --thread, or --together")
-    inspector = _inspector(
+    inspector = load_inspector(
         model=model, base_url=base_url, second_reasoner=second, fallback=fallback, conditions=_without(without)
     )
     folder = out or inspector.settings.home / "reports"
@@ -265,7 +141,7 @@ def chat(
     from agent.session import InspectionSession
     from agent.terminal import asked_lines, json_lines, print_line, results
 
-    inspector = _inspector(model=model, base_url=base_url, second_reasoner=second)
+    inspector = load_inspector(model=model, base_url=base_url, second_reasoner=second)
     session = InspectionSession(inspector, thread, product)
     folder = (out or inspector.settings.home / "reports") / session.thread
     unfinished = session.resume()
@@ -318,19 +194,7 @@ def doctor(as_json: AsJson = False) -> None:
     raise typer.Exit(EXIT_INPUT if any(check.state == "broken" for check in checks) else 0)
 
 
-@app.command()
-def fetch(name: Annotated[str, typer.Argument(help="Name of a backbone, such as ViT-B-16.")]) -> None:
-    """Download a backbone's published weights, so that it can be used without a network."""
-    from tools import fetch_weights
-
-    typer.echo(fetch_weights(name))
-
-
-def load_settings(**given: Any) -> "Settings":
-    """Settings from the options that were given, then the environment, then the defaults."""
-    from agent.settings import read_settings
-
-    return read_settings(**{name: value for name, value in given.items() if value is not None})
+app.command()(fetch)
 
 
 def main() -> None:
@@ -395,12 +259,6 @@ def _without(left_out: list[str] | None) -> tuple[str, ...] | None:
     if strangers:
         raise typer.BadParameter(f"there is no condition {min(strangers)!r}; expected {', '.join(CONDITIONS)}")
     return tuple(name for name in CONDITIONS if name not in left_out) if left_out else None
-
-
-def _inspector(**given: Any) -> "Inspector":
-    from agent.inspection import Inspector
-
-    return Inspector(load_settings(**given))
 
 
 def _add_commands_of_other_floors() -> None:
