@@ -23,9 +23,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 SUMMARY = {"suite", "model", "cases", "failed", "scores", "baselines"}
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def collected() -> Iterator[None]:
-    """So that it warns of them here, and in no other test."""
+    """What is left open is warned of here, and in no other module."""
     yield
     gc.collect()
 

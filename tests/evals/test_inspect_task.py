@@ -36,9 +36,9 @@ def drawn(text: str) -> float:
     return zlib.crc32(text.encode()) / 2**32
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def collected() -> Iterator[None]:
-    """So that it warns of them here, and in no other test."""
+    """What is left open is warned of here, and in no other module."""
     yield
     gc.collect()
 
