@@ -22,8 +22,8 @@ Prompts = Annotated[str, typer.Option(help="shipped (or this home's own, once ad
 PartName = Annotated[
     str,
     typer.Option(
-        help="Where several pictures show one part: what in a file's name says which, such as 'exp*_num_{part}'; by default "
-        "each shows a part of its own."
+        help="Where several pictures show one part: what in a file's name, without its suffix, says which, such as "
+        "'exp*_num_{part}'; the same name is the same part in every folder. By default each shows a part of its own."
     ),
 ]
 Looks = Annotated[

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evals.datasets import LabelledImage, LabelledSet, read_distinct
+from evals.datasets import LabelledImage, LabelledSet, read_distinct, require_parts_apart
 from evals.detection import (
     DETECTION,
     Judged,
@@ -37,6 +37,9 @@ def run_benchmark(
     """Every set of a source, and the same by each of the `peers`; the result is plain values, as `--json` prints them."""
     rivals = load_peers(peers, settings)
     sets = read_distinct(source, names, settings.seed)
+    if settings.part_name is not None:
+        for labelled in sets:
+            require_parts_apart(labelled, settings.part_name)
     results = [_run_set(labelled, settings, progress) for labelled in sets]
     compared = {peer.name: [_run_peer(peer, labelled, progress) for labelled in sets] for peer in rivals}
     return {
@@ -139,6 +142,7 @@ def _error_rates(judged: Sequence[Judged], verdicts: Sequence[Sequence[str]], lo
         "false_alarm": rates[0]["false_alarm"],
         "miss": rates[0]["miss"],
         "calibration_parts": localizer.calibration.parts,
+        "calibration_pictures": localizer.calibration.count,
         "calibration_scheme": localizer.manifest.scheme,
         "rates": rates,
     }

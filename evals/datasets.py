@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from agent import CellType, split_cells
-from knowledge import RequestError
+from knowledge import RequestError, named_part
 from tools import clean_name, load_image
 
 SOLAR_CELLS = "solar_cells"
@@ -85,6 +85,21 @@ def read_distinct(source: str, names: list[str], seed: int) -> list[LabelledSet]
         if not labelled.train:
             raise RequestError(f"{source}: all train pictures of {labelled.name} are test pictures too")
     return sets
+
+
+def require_parts_apart(labelled: LabelledSet, part_name: str) -> None:
+    """Raises `ProductError` where a good picture's name is not like `part_name`, `RequestError` where a part that is learned
+    from is tested too.
+    """
+    tested = [image.path for image in labelled.test if not image.anomalous]
+    of_tested, learned = (
+        {named_part(part_name, path.stem) for path in paths}
+        for paths in (tested, (*labelled.train, *labelled.held_out))
+    )
+    if both := of_tested & learned:
+        raise RequestError(
+            f"{labelled.name}: part {min(both)!r} is learned from and tested; take its pictures out of one"
+        )
 
 
 def _without_copies(labelled: LabelledSet) -> LabelledSet:

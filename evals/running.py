@@ -126,7 +126,8 @@ class Evaluation:
         product, good, held_out = self._source(source)
         code = code_version(*_LEARNING)
         files = [*map(_sha256_of, good), "|", *map(_sha256_of, held_out)]
-        digest = _digest([product.model_dump_json(), code, str(source.seed), *files])
+        names = [path.name for path in (*good, *held_out)] if product.part_name else []
+        digest = _digest([product.model_dump_json(), code, str(source.seed), *files, *names])
         marker = self.settings.home / "sources" / f"{source.name}.json"
         if _holds(marker, digest) and self._knows(source.name):
             return

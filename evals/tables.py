@@ -148,10 +148,15 @@ def protocol_line(result: dict[str, Any]) -> str:
         )
     return (
         f"Protocol: {protocol['backbone']}, {areas} input pixels, {memory}, seed {protocol['seed']}; "
-        f"scored at {protocol['scored_at']}; AUPRO {protocol['aupro']}; {_left_out(result)}"
+        f"scored at {protocol['scored_at']}; AUPRO {protocol['aupro']}; {_left_out(result)}{_named(protocol)}"
         f"false alarm and miss at alpha {protocol['alphas'][0]:g}; "
         f"time without decoding, but enrolment with it, {protocol['threads']} threads on {protocol['cores']} cores."
     )
+
+
+def _named(protocol: dict[str, Any]) -> str:
+    named = protocol["part_name"]
+    return f"parts told by file names like {named}, and calibrated on so many parts; " if named else ""
 
 
 def _left_out(result: dict[str, Any]) -> str:

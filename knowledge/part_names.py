@@ -2,9 +2,10 @@
 
 import functools
 import re
+import unicodedata
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
 from knowledge.errors import ProductError, RequestError
 
@@ -15,10 +16,13 @@ _LONGEST = 100
 
 
 def _checked(template: str) -> str:
-    if template.count(_PART) != 1 or template.count("*") > _MOST_STARS or len(template) > _LONGEST:
+    beside = (
+        f"*{_PART}" in template or f"{_PART}*" in template
+    )  # Where the name begins or ends would be anybody's guess.
+    if template.count(_PART) != 1 or template.count("*") > _MOST_STARS or len(template) > _LONGEST or beside:
         raise ValueError(
-            f"expected {_PART} once and * for anything, twice at most, such as '*_{_PART}_*', in {_LONGEST} characters "
-            f"or fewer, got {template!r}"
+            f"expected {_PART} once and * for anything, twice at most and not beside it, such as '*_{_PART}_*', in "
+            f"{_LONGEST} characters or fewer, got {template!r}"
         )
     return template
 
@@ -31,14 +35,14 @@ name of the part; a `*` stands for anything or nothing. Each stands for as littl
 def parse_part_name(given: str) -> str | None:
     """As given on a command line; None where nothing is. Raises `RequestError` where it is no `PartName`."""
     try:
-        return _checked(given) if given else None
-    except ValueError as error:
-        raise RequestError(f"part-name: {error}") from error
+        return TypeAdapter(PartName).validate_python(given) if given else None
+    except ValidationError as error:
+        raise RequestError(f"part-name: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from error
 
 
 def named_part(template: str, name: str) -> str:
     """The part that a file of that `name`, without suffix, shows; raises `ProductError` where it does not fit."""
-    found = _pattern(template).fullmatch(name)
+    found = _pattern(template).fullmatch(_composed(name))
     if found is None:
         raise ProductError(f"the file name {name!r} does not say which part it shows: it is not like {template!r}")
     return found["part"]
@@ -46,5 +50,10 @@ def named_part(template: str, name: str) -> str:
 
 @functools.cache
 def _pattern(template: str) -> re.Pattern[str]:
-    escaped = re.escape(template).replace(re.escape("*"), ".*?").replace(re.escape(_PART), "(?P<part>.+?)")
+    escaped = re.escape(_composed(template)).replace(re.escape("*"), ".*?").replace(re.escape(_PART), "(?P<part>.+?)")
     return re.compile(escaped, re.DOTALL)
+
+
+def _composed(text: str) -> str:
+    """Some file systems take letters and their marks apart."""
+    return unicodedata.normalize("NFC", text)

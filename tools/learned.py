@@ -48,7 +48,7 @@ _SPLIT_FROM = 200
 """From so many normal parts on, half of them are held out for calibration; below, they are held out in turn."""
 
 _MOST_IN_TURN = 1000
-"""Pictures that are held out in turn at most, since all of them are kept in memory then."""
+"""Pictures that are held out in turn at most, since what is seen of each, two megabytes, is kept in memory then."""
 
 _OF_PRODUCT = ("window", "aligned", "part_name")
 """What a product says of itself that decides how it is learned."""
@@ -246,6 +246,10 @@ class LearnedProducts:
 
     def _settings(self, product: Product, settings: LocalizerSettings) -> LocalizerSettings:
         """With what the product says of itself, and with the prompts of this home rather than those that are shipped."""
+        if settings.part_name not in (None, product.part_name):
+            raise ProductError(
+                f"{product.name}: the product says its part_name, not the settings; give it to the product"
+            )
         adapted = self._prompts / file_name(load_backbone(settings.backbone, settings.weights))
         own = {"prompts": str(adapted)} if settings.prompts == SHIPPED and adapted.is_file() else {}
         return settings.model_copy(update={**{name: getattr(product, name) for name in _OF_PRODUCT}, **own})
@@ -360,17 +364,23 @@ def _modalities(files: Sequence[_File]) -> list[Modality]:
 def _of_modality(files: Sequence[_File], held: Sequence[_File], modality: Modality, seed: int) -> _Group:
     parts, apart = ([file for file in all_ if file.modality == modality] for all_ in (files, held))
     shown = {file.shown or file.sha256 for file in parts}
-    if both := shown & {file.shown for file in apart}:
-        raise ProductError(
-            f"part {min(both)!r} is among the held-out ones too; hold out all pictures of a part or none"
-        )
-    if not apart and (len(shown) >= _SPLIT_FROM or len(parts) > _MOST_IN_TURN):
+    if not apart and len(shown) >= _SPLIT_FROM:
         return _Group(*_split(parts, seed))
+    if not apart and len(parts) > _MOST_IN_TURN:
+        raise ProductError(
+            f"{len(parts)} pictures of {len(shown)} parts are more than can be held out in turn; give {_MOST_IN_TURN} pictures "
+            "or fewer, or pictures of other parts to calibrate on"
+        )
     return _Group(parts, apart)
 
 
 def _distinct(files: list[_File]) -> list[_File]:
-    return list({file.sha256: file for file in files}.values())
+    """Each content once; raises `ProductError` where names say that it shows two parts."""
+    found = {file.sha256: file for file in files}
+    for file in files:
+        if file.shown != found[file.sha256].shown:
+            raise ProductError(f"{file.path.name} and {found[file.sha256].path.name} are the same picture of two parts")
+    return list(found.values())
 
 
 def _split(files: list[_File], seed: int) -> tuple[list[_File], list[_File]]:

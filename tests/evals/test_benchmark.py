@@ -13,8 +13,8 @@ from agent.solar_cells import solar_cells, split_cells
 from evals.benchmark import run_benchmark
 from evals.detection import DETECTION
 from evals.simulated import write_plate, write_plate_set, write_plates
-from evals.tables import peer_table, template_table
-from knowledge import RequestError
+from evals.tables import peer_table, protocol_line, template_table
+from knowledge import ProductError, RequestError
 from tools import LocalizerSettings
 
 
@@ -169,3 +169,41 @@ def test_a_peer_judges_the_same_parts_beside_us(folder: Path, monkeypatch: pytes
 def test_peers_beside_another_backbone_are_refused_since_they_would_not_have_it(folder: Path) -> None:
     with pytest.raises(RequestError, match="efficientnet_lite0 alone"):
         run_benchmark(str(folder), [], LocalizerSettings(backbone="ViT-B-16"), silent, ["patchcore"])
+
+
+@pytest.fixture
+def named(tmp_path: Path) -> Path:
+    """Two pictures each of four parts to learn from, and pictures of others to test on."""
+    plates = tmp_path / "named" / "plates"
+    for seed in range(8):
+        write_plate(plates / "train" / "good" / f"p{seed // 2}_{seed % 2}.png", seed)
+    write_plate(plates / "test" / "good" / "p8_0.png", 100)
+    write_plate(plates / "test" / "scratch" / "defective.png", 200, "scratch")
+    return plates
+
+
+def test_parts_are_told_by_the_names_of_files_and_both_are_counted(named: Path) -> None:
+    settings = LocalizerSettings(areas=(64 * 64,), memory_size=30, part_name="p{part}_*")
+    result = run_benchmark(str(named.parent), [], settings, silent)
+    [plates] = result["sets"]
+    assert (plates["train"], plates["calibration_parts"], plates["calibration_pictures"]) == (8, 4, 8)
+    assert "there are 4, in 8 pictures" in plates["rates"][0]["promise"]
+    assert "file names like p{part}_*" in protocol_line(result)
+    plain = run_benchmark(str(named.parent), [], settings.model_copy(update={"part_name": None}), silent)
+    assert plain["sets"][0]["calibration_parts"] == 8
+    assert "file names" not in protocol_line(plain)
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "sentence"),
+    [
+        ("aa", ProductError, "'aa' does not say which part"),
+        ("p3_9", RequestError, "part '3' is learned from and tested"),
+    ],
+)
+def test_names_are_looked_at_before_anything_is_learned(named: Path, monkeypatch, name, error, sentence) -> None:
+    write_plate(named.parent / "zinc" / "train" / "good" / "p3_0.png", 0)
+    write_plate(named.parent / "zinc" / "test" / "good" / f"{name}.png", 1)
+    monkeypatch.setattr("evals.benchmark.enrol", lambda *given: pytest.fail("learned"))
+    with pytest.raises(error, match=sentence):
+        run_benchmark(str(named.parent), [], LocalizerSettings(part_name="p{part}_*"), silent)

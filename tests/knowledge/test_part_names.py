@@ -14,12 +14,13 @@ from knowledge import PartName, ProductError, RequestError, named_part, parse_pa
         ("exp*_num_{part}", "exp1_num_10334", "10334"),
         ("*_ND_{part}_*", "PA_BDP01_TL_S_ND_01_4", "01"),
         ("{part}_*", "a_b_c", "a"),
-        ("{part}*", "abc", "a"),
         ("*_{part}", "exp1_num_103", "num_103"),
         ("{part}", "whole name", "whole name"),
         ("{part} (*)", "part 7 (2)", "part 7"),
         ("*-{part}", "-7", "7"),
         ("[{part}]+*", "[7]+", "7"),
+        ("U\u0308{part}", "\u00dc7", "7"),
+        ("\u00dc{part}", "U\u03087", "7"),
         ("Ü{part}ß", "Ü7ß", "7"),
     ],
 )
@@ -37,7 +38,9 @@ def test_a_name_that_does_not_fit_is_refused_with_both(template, name) -> None:
     assert repr(template) in str(refused.value)
 
 
-@pytest.mark.parametrize("template", ["part", "*", "{part}{part}", "*a*b*{part}", "{part}" + "x" * 100, "{Part}"])
+@pytest.mark.parametrize(
+    "template", ["part", "*", "{part}{part}", "*a*b*_{part}", "{part}" + "x" * 100, "{Part}", "*{part}", "{part}*"]
+)
 def test_what_is_no_template_is_refused(template) -> None:
     with pytest.raises(ValidationError, match=r"expected \{part\} once"):
         TypeAdapter(PartName).validate_python(template)
@@ -48,6 +51,11 @@ def test_what_is_no_template_is_refused(template) -> None:
 def test_nothing_given_is_no_template() -> None:
     assert parse_part_name("") is None
     assert parse_part_name("a{part}") == "a{part}"
+
+
+def test_bytes_that_are_no_text_are_refused() -> None:
+    with pytest.raises(RequestError, match="part-name: "):
+        parse_part_name("p{part}\udcff")
 
 
 def test_a_long_name_that_does_not_fit_is_soon_refused() -> None:

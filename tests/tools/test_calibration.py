@@ -150,8 +150,16 @@ def test_pictures_of_three_parts_worked_by_hand() -> None:
     assert calibration.threshold(0.25) == 6
     assert calibration.threshold(0.625) == 4
     assert calibration.threshold(0.24) == math.inf
-    fewer = calibration.without_highest(1)
+    assert (calibration.parts_of_highest(1), calibration.parts_of_highest(2), calibration.parts_of_highest(0)) == (
+        {9},
+        {9, 2},
+        set(),
+    )
+    fewer = calibration.without_parts_of_highest(1)
     assert (fewer.parts, fewer.p_value(6.5), fewer.p_value(4.5)) == (2, 1 / 3, 1.5 / 3)
+    fewer = calibration.without_parts_of_highest(2)
+    assert (fewer.parts, fewer.scores.tolist(), fewer.shown.tolist()) == (1, [1, 2, 3], [7, 7, 7])
+    assert calibration.without_parts_of_highest(0).scores.tolist() == calibration.scores.tolist()
 
 
 @settings(max_examples=60, deadline=None)

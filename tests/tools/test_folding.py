@@ -71,6 +71,11 @@ def test_the_embedded_network_gives_what_it_gives_as_it_is_built(size) -> None:
     torch.testing.assert_close(found.embeddings, expected.embeddings, atol=1e-4, rtol=1e-4)
 
 
+def test_another_backbone_is_loaded_once_however_it_is_asked_for() -> None:
+    own, built = (load_backbone("timm/resnet10t", "random", as_built=as_built) for as_built in (False, True))
+    assert own is built
+
+
 def test_nothing_is_left_to_fold_in_the_embedded_network() -> None:
     network = load_backbone()._network
     assert counted(network, nn.BatchNorm2d) == 0

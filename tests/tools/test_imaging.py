@@ -70,18 +70,36 @@ def test_how_far_references_lie_apart_is_known_from_five_on() -> None:
     angles = np.radians([0.0, 10.0, 20.0, 30.0, 50.0])
     embeddings = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
     nothing = np.zeros((0, 2), np.float32)
-    known = ImagingRange.fit([Imaging(0.5, 0.0, 1.0, 0.0)], farthest(embeddings, nothing, range(5)))
+    known = ImagingRange.fit([Imaging(0.5, 0.0, 1.0, 0.0)], farthest(embeddings, nothing, range(5), ()))
     # The last one is 20 degrees from its nearest fellow.
     assert known.farthest == pytest.approx(1 - math.cos(math.radians(20)), abs=1e-6)
-    assert farthest(embeddings[:4], nothing, range(4)) is None
+    assert farthest(embeddings[:4], nothing, range(4), ()) is None
     # Five that were held apart are measured against one reference: the last is 50 degrees from it.
-    assert farthest(embeddings[:1], embeddings, [0]) == pytest.approx(1 - math.cos(math.radians(50)), abs=1e-6)
-    # Where the last two show one part, the last is 40 degrees from the nearest of another.
-    found = farthest(embeddings, nothing, [0, 1, 2, 3, 3])
-    assert found == pytest.approx(1 - math.cos(math.radians(30)), abs=1e-6)
+    assert farthest(embeddings[:1], embeddings, [0], range(5)) == pytest.approx(
+        1 - math.cos(math.radians(50)), abs=1e-6
+    )
     for angle, strange in ((70.0, False), (85.0, True)):
         picture = np.array([math.cos(math.radians(angle)), math.sin(math.radians(angle))], np.float32)
         assert known.unfamiliar(nearest_distance(picture, embeddings)) == strange
+
+
+def test_pictures_of_one_part_do_not_say_how_far_parts_lie_apart() -> None:
+    angles = np.radians([0.0, 1.0, 10.0, 20.0, 30.0, 50.0])
+    embeddings = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    nothing = np.zeros((0, 2), np.float32)
+    # The first two show one part, so that each is held against the third.
+    found = farthest(embeddings[:5], nothing, [0, 0, 1, 2, 3], ())
+    assert found is None, "of four parts nobody knows"
+    assert farthest(embeddings, nothing, [0, 0, 1, 2, 3, 4], ()) == pytest.approx(
+        1 - math.cos(math.radians(20)), abs=1e-6
+    )
+    assert farthest(embeddings[:3], nothing, [0, 0, 0], ()) is None
+    tight = embeddings[[0, 1, 2, 2, 2, 2]]
+    assert farthest(tight, nothing, [0, 0, 1, 2, 3, 4], ()) == pytest.approx(1 - math.cos(math.radians(10)), abs=1e-6)
+    # Five pictures that were held apart show two parts: too few, so that the references are asked, of which there are six.
+    assert farthest(embeddings, embeddings[5:].repeat(5, 0), range(6), [0, 0, 0, 0, 1]) == pytest.approx(
+        1 - math.cos(math.radians(20)), abs=1e-6
+    )
 
 
 @pytest.fixture(scope="module")

@@ -357,7 +357,7 @@ def test_a_name_that_says_no_part_is_refused_and_nothing_is_lost(products, shown
 
 
 def test_a_part_is_not_both_learned_from_and_held_out(products, shown) -> None:
-    with pytest.raises(ProductError, match="part '1' is among the held-out ones too"):
+    with pytest.raises(FittedPartError, match="part '1' are both learned from and held out"):
         products.learn(NAMED, shown[:3], held_out=shown[3:], settings=SMALL)
     calibration = products.learn(NAMED, shown[:4], held_out=shown[4:], settings=SMALL).localizer.calibration
     assert (calibration.scheme, calibration.count, calibration.parts) == ("split", 4, 2)
@@ -385,12 +385,31 @@ def test_the_halves_of_many_pictures_part_no_part() -> None:
     assert not {file.shown for file in memory} & {file.shown for file in apart}
 
 
-@pytest.mark.parametrize(("count", "of_each", "scheme"), [(199, 5, "cross"), (200, 5, "split"), (21, 48, "split")])
-def test_many_parts_or_very_many_pictures_are_held_out_for_good(count, of_each, scheme) -> None:
+@pytest.mark.parametrize(("count", "of_each", "scheme"), [(199, 5, "cross"), (200, 5, "split"), (21, 48, "too many")])
+def test_many_parts_are_held_out_for_good_and_very_many_pictures_of_few_are_refused(count, of_each, scheme) -> None:
     files = [
         learned_module._File(f"{part * of_each + number:064x}", "image", Path(f"p{part}_{number}"), Limits(), NAMED)
         for part in range(count)
         for number in range(of_each)
     ]
+    if scheme == "too many":
+        with pytest.raises(ProductError, match="1008 pictures of 21 parts"):
+            learned_module._of_modality(files, [], "image", 0)
+        assert learned_module._of_modality(files[:-48], files[-48:], "image", 0).held_out == files[-48:]
+        return
     group = learned_module._of_modality(files, [], "image", 0)
     assert ("split" if group.held_out else "cross") == scheme
+
+
+def test_settings_that_tell_parts_otherwise_than_the_product_are_refused(products, shown) -> None:
+    settings = SMALL.model_copy(update={"part_name": "p{part}_*"})
+    with pytest.raises(ProductError, match="the product says its part_name"):
+        products.learn(PART, shown, settings=settings)
+    assert products.learn(NAMED, shown, settings=settings).localizer.calibration.parts == 4
+
+
+def test_one_picture_under_the_names_of_two_parts_is_refused(products, shown, tmp_path) -> None:
+    copy = tmp_path / "p9_0.png"
+    copy.write_bytes(shown[0].read_bytes())
+    with pytest.raises(ProductError, match=r"p0_0\.png and p9_0\.png are the same picture of two parts"):
+        products.learn(NAMED, [*shown, copy], settings=SMALL)

@@ -258,6 +258,25 @@ def test_pictures_of_one_part_are_held_out_together(plate, tmp_path: Path) -> No
     assert loaded.p_value(1e9) == both.calibration.p_value(1e9) == 1 / 3
 
 
+def test_pictures_of_parts_that_were_held_out_for_good_are_told_apart_by_their_own_names(plate) -> None:
+    memory = [part._replace(name="abc"[seed % 3]) for seed, part in enumerate(parts(plate, range(6)))]
+    apart = [part._replace(name="dddde"[place]) for place, part in enumerate(parts(plate, range(50, 55)))]
+    calibration = fit_localizer(memory, apart, settings=SMALL).calibration
+    assert (calibration.count, calibration.parts) == (5, 2)
+    assert sorted(calibration.shown.tolist()) == [0, 0, 0, 0, 1]
+    with pytest.raises(FittedPartError, match="part 'a' are both learned from and held out"):
+        fit_localizer(memory, [apart[0]._replace(name="a")], settings=SMALL)
+
+
+def test_how_far_parts_lie_apart_is_told_by_other_parts(plate) -> None:
+    """Ten pictures, two of each of five parts: without names each has a twin."""
+    twins = [Part(f"sha{n}", lambda n=n: np.roll(plate(n // 2), n % 2, axis=1)) for n in range(10)]
+    named = [part._replace(name=str(n // 2)) for n, part in enumerate(twins)]
+    alone, apart = (fit_localizer(given, settings=SMALL).imaging.farthest for given in (twins, named))
+    assert alone < apart
+    assert fit_localizer(named[:8], settings=SMALL).imaging.farthest is None
+
+
 def test_pictures_without_a_name_are_each_of_a_part_of_their_own(plate) -> None:
     given = parts(plate, range(4))
     mixed = [given[0]._replace(name="0"), given[1], given[2]._replace(name="0"), given[3]._replace(name="")]
@@ -407,6 +426,11 @@ def test_what_only_odd_normal_parts_outdo_is_hidden_by_them(fitted) -> None:
     assert "resembles none" in doubts[1]
     assert "(2 of 40)" in doubts[2]
     assert found.doubts(seen._replace(score=31.0), 0.05) == ("darker",), "what is anomalous may look strange"
+    # Three pictures of one odd part beside two each of nineteen others: it is one of twenty.
+    shown = [*(number // 2 for number in range(38)), 19, 19, 19]
+    found.calibration = ConformalCalibration([*np.linspace(1, 3, 38), 20.0, 30.0, 2.0], "cross", shown)
+    assert [found.hidden(score, 0.05) for score in (2.0, 3.01, 19.0, 31.0)] == [False, True, True, False]
+    assert "(1 of 20)" in found.doubts(seen, 0.05)[2]
     found.manifest = fitted.manifest
     assert not found.hidden(19.0, 0.05)
     assert found.doubts(seen._replace(unlike=(), unfamiliar=False), 0.05) == ()
@@ -443,6 +467,12 @@ FLOAT64 = torch.float64
         put("scale", torch.zeros((), dtype=FLOAT64)),
         put("imaging", torch.zeros(2, 5, dtype=FLOAT64)),
         put("calibration", torch.zeros(2, 2, dtype=FLOAT64)),
+        put("calibration.shown", torch.zeros(2, dtype=torch.int64)),
+        put("calibration.shown", torch.zeros(8, dtype=torch.int32)),
+        lambda tensors: tensors.pop("calibration.shown"),
+        lambda tensors: tensors.update(
+            {"calibration": torch.zeros(3, dtype=FLOAT64), "calibration.shown": torch.zeros(3, dtype=torch.int64)}
+        ),
         put("embeddings", torch.zeros(8, 3)),
         put("embeddings", torch.zeros(8, 640, dtype=torch.bfloat16)),
         put("patches.0", torch.zeros(0, 40)),

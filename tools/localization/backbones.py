@@ -81,7 +81,13 @@ def load_backbone(
     # One at a time: two threads that ask for the same backbone would otherwise both load it.
     with _LOADING:
         usable = usable_device(chosen_device() if device is None else device)
-        backbone = _load(name, None if weights is None else str(weights), str(usable.device), compiled, as_built)
+        backbone = _load(
+            name,
+            None if weights is None else str(weights),
+            str(usable.device),
+            compiled,
+            as_built and name == DEFAULT_BACKBONE,
+        )
         note = f"{name} ran on the CPU, since {usable.instead}"
         if usable.instead and note not in backbone.notes:
             backbone.notes.append(note)

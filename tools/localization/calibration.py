@@ -5,7 +5,8 @@ rank of a new normal part's score among them is uniform, so rejecting when p <= 
 of normal parts, on average over calibrations, whatever the distribution of scores.
 
 Several pictures of one part are more alike than those of different parts. They count for one part together, a share each:
-hierarchical conformal prediction (Lee, Barber & Willett 2023), whose promise is of one picture of a new part.
+hierarchical conformal prediction (Lee, Barber & Willett 2023). Its promise is of a picture of a new part, if that is drawn
+from the part's pictures as those of the calibration were: always the same one of several views may do worse.
 """
 
 import math
@@ -56,10 +57,14 @@ class ConformalCalibration:
         """Of scores."""
         return len(self.scores)
 
-    def without_highest(self, count: int) -> "ConformalCalibration":
-        """As if the `count` highest scores had never been."""
-        kept = self.count - count
-        return ConformalCalibration(self.scores[:kept].tolist(), self.scheme, self.shown[:kept].tolist())
+    def parts_of_highest(self, count: int) -> set[int]:
+        """Numbers of the parts that the `count` highest scores are of."""
+        return set(self.shown[self.count - count :].tolist())
+
+    def without_parts_of_highest(self, count: int) -> "ConformalCalibration":
+        """As if the parts of the `count` highest scores had never been."""
+        kept = ~np.isin(self.shown, list(self.parts_of_highest(count)))
+        return ConformalCalibration(self.scores[kept].tolist(), self.scheme, self.shown[kept].tolist())
 
     def p_value(self, score: float, blocks: int = 1) -> float:
         """Probability that a normal asset scores at least `score`, the highest of its `blocks` scores.
@@ -97,7 +102,7 @@ class ConformalCalibration:
             return Promise(
                 True,
                 f"calibrated on {self.count} pictures of {self.parts} held-out normal parts: at most {alpha:g} false alarms "
-                f"on average over parts, whichever picture of a part is taken{self._approximate()}",
+                f"on average over pictures of new parts that are taken as these were{self._approximate()}",
             )
         low, high = self.realised_range(alpha)
         sentence = (

@@ -69,6 +69,12 @@ def fit_localizer(
     settings = settings or LocalizerSettings()
     if not memory_parts:
         raise FittedPartError("there are no normal parts to learn from; give at least one reference image")
+    if both := {part.name for part in memory_parts if part.name is not None} & {
+        part.name for part in calibration_parts
+    }:
+        raise FittedPartError(
+            f"pictures of part {min(map(str, both))!r} are both learned from and held out; hold out all of a part or none"
+        )
     backbone = load_backbone(settings.backbone, settings.weights)
     adapted, precision = read_prompts(settings.prompts, backbone), backbone.precision
     appearance = look_at((part.pixels() for part in memory_parts), settings.areas)
@@ -86,16 +92,17 @@ def fit_localizer(
         return fit_localizer(memory_parts, calibration_parts, settings, progress)
     scale = _scale(judged)
     embeddings = torch.stack([seen.embedding for seen in learned]).numpy()
-    imaging = _imaging(learned, judged if calibration_parts else [], embeddings, shown)
+    shown_apart = shown_parts(calibration_parts)
+    imaging = _imaging(learned, judged if calibration_parts else [], embeddings, shown, shown_apart)
     scheme: Scheme = "split" if calibration_parts else "cross"
-    scores = [_score(part, scale) for part in judged]
+    scores, shown_by = [_score(part, scale) for part in judged], (shown_apart or shown)[: len(judged)]
     calibrated_on = [part.sha256 for part in calibration_parts or memory_parts]
     return Localizer(
         backbone,
         normal,
         imaging,
         scale,
-        ConformalCalibration(scores, scheme, shown_parts(calibration_parts or memory_parts)[: len(scores)]),
+        ConformalCalibration(scores, scheme, shown_by),
         embeddings,
         Manifest(
             format=FORMAT,
@@ -108,7 +115,7 @@ def fit_localizer(
             image_prompted=told.picture is not None,
             memory_parts=tuple(part.sha256 for part in memory_parts),
             calibration_parts=tuple(calibrated_on),
-            odd_parts=tuple(calibrated_on[number] for number in odd_parts(scores)),
+            odd_parts=tuple(calibrated_on[number] for number in odd_parts(scores, shown_by)),
             scheme=scheme,
             farthest=imaging.farthest,
             tensors_sha256="",
@@ -214,12 +221,16 @@ def shown_parts(pictures: Sequence[Part]) -> list[int]:
 
 
 def _imaging(
-    learned: Sequence[Seen], apart: Sequence[_Judged], embeddings: NDArray[np.float32], shown: Sequence[int]
+    learned: Sequence[Seen],
+    apart: Sequence[_Judged],
+    embeddings: NDArray[np.float32],
+    shown: Sequence[int],
+    shown_apart: Sequence[int],
 ) -> ImagingRange:
     """Of all normal parts, those that were held out for good among them."""
     taken = [*(seen.taken for seen in learned), *(part.taken for part in apart)]
     of_apart = np.array([part.embedding.numpy() for part in apart], np.float32).reshape(len(apart), embeddings.shape[1])
-    return ImagingRange.fit(taken, farthest(embeddings, of_apart, shown))
+    return ImagingRange.fit(taken, farthest(embeddings, of_apart, shown, shown_apart))
 
 
 def _scale(judged: Sequence[_Judged]) -> maps.MapScale:

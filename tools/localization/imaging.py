@@ -122,17 +122,20 @@ def nearest_distance(embedding: NDArray[np.float32], embeddings: NDArray[np.floa
     return 1.0 - float((_unit(embeddings) @ _unit(embedding)).max())
 
 
-def farthest(references: NDArray[np.float32], apart: NDArray[np.float32], shown: Sequence[int]) -> float | None:
+def farthest(
+    references: NDArray[np.float32], apart: NDArray[np.float32], shown: Sequence[int], shown_apart: Sequence[int]
+) -> float | None:
     """Largest cosine distance of a normal part to its nearest reference, from (N, D) embeddings.
 
     Of the parts that were held `apart`, (M, D), or, where those are too few, of each reference to the nearest one of
-    another part, by the (N,) numbers of the parts that they show.
+    another part, by the (N,) and (M,) numbers of the parts that they show. `None` where those are too few as well.
     """
-    similarity = _unit(apart) @ _unit(references).T
-    if len(apart) < _FEWEST:
+    similarity, parts = _unit(apart) @ _unit(references).T, len(set(shown_apart))
+    if parts < _FEWEST:
+        parts = len(set(shown))
         similarity = _unit(references) @ _unit(references).T
         similarity[np.equal.outer(shown, shown)] = -1.0
-    return max(0.0, 1.0 - float(similarity.max(axis=1).min())) if len(similarity) >= _FEWEST else None
+    return max(0.0, 1.0 - float(similarity.max(axis=1).min())) if parts >= _FEWEST else None
 
 
 def _unit(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:

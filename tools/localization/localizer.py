@@ -88,9 +88,9 @@ class Localizer:
         if found.unfamiliar:
             doubts.append("The picture as a whole resembles none of the references: check that it shows this product.")
         if self.hidden(found.score, alpha):
-            count = len(self.manifest.odd_parts)
+            count = len(self.calibration.parts_of_highest(len(self.manifest.odd_parts)))
             doubts.append(
-                f"Only normal parts that stand out from all others ({count} of {self.calibration.count}) are as unusual "
+                f"Only normal parts that stand out from all others ({count} of {self.calibration.parts}) are as unusual "
                 "as this one: look at it, and leave those out if there is a defect on them."
             )
         return tuple(doubts)
@@ -107,7 +107,7 @@ class Localizer:
     def hidden(self, score: float, alpha: float) -> bool:
         """Whether a part passes for normal only because of normal parts that stand out from all others themselves."""
         odd = len(self.manifest.odd_parts)
-        others = self.calibration.without_highest(odd)
+        others = self.calibration.without_parts_of_highest(odd)
         return odd > 0 and others.p_value(score) <= alpha < self.calibration.p_value(score)
 
     @property
@@ -193,6 +193,10 @@ class Localizer:
 
 def _calibration(tensors: dict[str, Tensor], manifest: Manifest) -> ConformalCalibration:
     scores = expect(tensors, "calibration", None, dtype=torch.float64)
+    if len(scores) not in (0, len(manifest.calibration_parts)):  # A lone part is named there, and not held out.
+        raise ValueError(
+            f"calibration: expected the scores of {len(manifest.calibration_parts)} pictures, got {len(scores)}"
+        )
     shown = expect(tensors, "calibration.shown", len(scores), dtype=torch.int64)
     return ConformalCalibration(scores.tolist(), manifest.scheme, shown.tolist())
 

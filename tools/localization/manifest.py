@@ -90,7 +90,7 @@ class Manifest(Frozen):
     calibration_parts: tuple[str, ...]
     """sha256 of each picture of a normal part that was held out, in turn or for good; a lone reference stands here too."""
     odd_parts: tuple[str, ...] = ()
-    """Those of them that stand out from all others (see `odd_parts`)."""
+    """Those of them that stand out from all others (see `odd_parts`): the highest scores of the calibration."""
     scheme: Scheme
     farthest: Annotated[float, Field(ge=0)] | None = None
     """See `ImagingRange`."""

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 _FEWEST = 10
 """Parts among which some can stand out."""
 
@@ -14,13 +12,22 @@ _TIMES = 2.0
 """As high as the highest of the others."""
 
 
-def odd_parts(scores: Sequence[float]) -> tuple[int, ...]:
-    """Positions of those held-out scores of normal parts that are at least twice as high as all others."""
-    if len(scores) < _FEWEST:
+def odd_parts(scores: Sequence[float], shown: Sequence[int] | None = None) -> tuple[int, ...]:
+    """Positions of those held-out scores of normal parts that are at least twice as high as those of all others.
+
+    `shown` numbers the part of each score, where several may be of one: a part stands out by its highest.
+    """
+    shown = range(len(scores)) if shown is None else shown
+    highest: dict[int, float] = {}
+    for part, score in zip(shown, scores, strict=True):
+        highest[part] = max(score, highest.get(part, score))
+    if len(highest) < _FEWEST:
         return ()
-    order = np.argsort(scores, kind="stable")[::-1].tolist()
-    for count in range(len(scores) // _AT_MOST, 0, -1):
-        lowest_of_them, highest_other = scores[order[count - 1]], scores[order[count]]
-        if lowest_of_them >= _TIMES * max(highest_other, 0.0) and lowest_of_them > 0:
-            return tuple(sorted(order[:count]))
+    parts = sorted(highest, key=lambda part: -highest[part])
+    for count in range(len(parts) // _AT_MOST, 0, -1):
+        needed = _TIMES * max(highest[parts[count]], 0.0)
+        if highest[parts[count - 1]] >= needed and highest[parts[count - 1]] > 0:
+            odd = parts[:count]
+            pictures = enumerate(zip(shown, scores, strict=True))
+            return tuple(place for place, (part, score) in pictures if part in odd and score >= needed and score > 0)
     return ()
