@@ -270,3 +270,21 @@ def test_work_has_its_time() -> None:
         within(5, lambda: (_ for _ in ()).throw(TimeoutError("its own")))
     with pytest.raises(TimeoutError, match=r"no result within 0.01 seconds"):
         within(0.01, lambda: time.sleep(1))
+
+
+def test_a_product_is_learned_anew_when_its_files_name_other_parts(tmp_path) -> None:
+    for seed in range(4):
+        write_plate(tmp_path / "good" / f"p{seed // 2}_{seed % 2}.png", seed)
+    (tmp_path / "plate.yaml").write_text("name: plate\ndescription: A plate.\npart_name: p{part}_*\n")
+    source = ProductSource(name="plate", spec="plate.yaml", good=("good",))
+
+    def parts() -> int:
+        made = Evaluation(
+            Suite(name="plates", products=(source,), cases=CASES[:1]), tmp_path, tmp_path / "out", Settings()
+        )
+        made.prepare()
+        return LearnedProducts(tmp_path / "out" / "home").get("plate").images.calibration.parts
+
+    assert parts() == 2
+    (tmp_path / "good" / "p0_0.png").rename(tmp_path / "good" / "p7_0.png")
+    assert parts() == 3
