@@ -17,6 +17,7 @@ from pydantic_core import ErrorDetails
 
 from knowledge.errors import ProductError, StoreError
 from knowledge.files import write_atomically
+from knowledge.part_names import kept_name, named_part
 from knowledge.schema import Product, ReferenceImage
 
 SHIPPED_PRODUCTS = Path(__file__).parent / "products"
@@ -63,9 +64,10 @@ class Catalog:
 
     def version(self, name: str) -> str:
         """Twelve hex digits that change when the knowledge or any reference image changes."""
-        product = self.load(name).model_dump(mode="json")
-        references = sorted((ref.defect_type or "", ref.sha256) for ref in self.references(name))
-        return hashlib.sha256(json.dumps([product, references], sort_keys=True).encode()).hexdigest()[:12]
+        product = self.load(name)
+        references = sorted((ref.defect_type or "", ref.sha256, *_part(product, ref)) for ref in self.references(name))
+        known = json.dumps([product.model_dump(mode="json"), references], sort_keys=True)
+        return hashlib.sha256(known.encode()).hexdigest()[:12]
 
     def stamp(self, name: str) -> tuple[tuple[str, int, int, int], ...]:
         """Names, times and sizes of a product's files: cheap to compare, and changed whenever the version is."""
@@ -84,12 +86,18 @@ class Catalog:
         return folder
 
     def set_references(self, name: str, images: Iterable[Path]) -> None:
-        """Make copies of `images` the product's normal references, named by their content, and drop all others."""
-        target = self.root / self.load(name).name / "references" / "normal"
+        """Make copies of `images` the product's normal references, and drop all others.
+
+        They are named by their content, and by their parts where several may show one.
+        """
+        product = self.load(name)
+        target = self.root / product.name / "references" / "normal"
         keep = set()
         for image in images:
             content = _content(image)
-            path = target / f"{hashlib.sha256(content).hexdigest()[:16]}{image.suffix.lower()}"
+            digest, template = hashlib.sha256(content).hexdigest(), product.part_name
+            stem = digest[:16] if template is None else kept_name(named_part(template, image.stem), digest)
+            path = target / f"{stem}{image.suffix.lower()}"
             if not path.exists():
                 write_atomically(path, content)
             keep.add(path)
@@ -160,6 +168,13 @@ def _fields_beside(detail: ErrorDetails) -> list[str]:
             arguments = [a for a in getattr(annotation, "__args__", (annotation,)) if hasattr(a, "model_fields")]
             model = arguments[0] if arguments else model
     return list(getattr(model, "model_fields", {}))
+
+
+def _part(product: Product, reference: ReferenceImage) -> tuple[str, ...]:
+    """Name of the part that a normal reference shows, where several may show one."""
+    if product.part_name is None or reference.defect_type is not None:
+        return ()
+    return (named_part(product.part_name, Path(reference.path).stem),)
 
 
 def _reference_files(folder: Path) -> list[tuple[Path, str | None]]:

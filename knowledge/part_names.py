@@ -14,6 +14,8 @@ _MOST_STARS = 2
 """With more of them, a long name that does not fit would take minutes to be told."""
 _LONGEST = 100
 
+_KEPT = re.compile(r"(?P<part>.+)~[0-9a-f]{16}", re.DOTALL)
+
 
 def _checked(template: str) -> str:
     beside = (
@@ -41,11 +43,22 @@ def parse_part_name(given: str) -> str | None:
 
 
 def named_part(template: str, name: str) -> str:
-    """The part that a file of that `name`, without suffix, shows; raises `ProductError` where it does not fit."""
+    """The part that a file of that `name`, without suffix, shows; raises `ProductError` where it does not fit.
+
+    A reference that is kept under a `kept_name` shows the part of which that was said.
+    """
+    kept = _KEPT.fullmatch(name)
+    if kept is not None:
+        return kept["part"]
     found = _pattern(template).fullmatch(_composed(name))
     if found is None:
         raise ProductError(f"the file name {name!r} does not say which part it shows: it is not like {template!r}")
     return found["part"]
+
+
+def kept_name(part: str, sha256: str) -> str:
+    """Under which a reference that shows a part is kept, without suffix."""
+    return f"{part}~{sha256[:16]}"
 
 
 @functools.cache

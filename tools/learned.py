@@ -240,8 +240,7 @@ class LearnedProducts:
         memory = _memory_apart(self._models / product.name)
         if memory is not None:
             normal = [each for each in normal if each.sha256 in memory]
-        unnamed = product.model_copy(update={"part_name": None})  # The names under which files were given are not kept.
-        files = _distinct([self._file(folder / each.path, unnamed) for each in normal])
+        files = _distinct([self._file(folder / each.path, product) for each in normal])
         return [file.part for file in files if file.modality == "image"]
 
     def _settings(self, product: Product, settings: LocalizerSettings) -> LocalizerSettings:

@@ -6,6 +6,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from knowledge import PartName, ProductError, RequestError, named_part, parse_part_name
+from knowledge.part_names import kept_name
 
 
 @pytest.mark.parametrize(
@@ -46,6 +47,14 @@ def test_what_is_no_template_is_refused(template) -> None:
         TypeAdapter(PartName).validate_python(template)
     with pytest.raises(RequestError, match=r"part-name: expected \{part\} once"):
         parse_part_name(template)
+
+
+def test_a_reference_that_is_kept_says_its_part_whatever_the_template() -> None:
+    kept = kept_name("a~b", "0123456789abcdef" * 4)
+    assert kept == "a~b~0123456789abcdef"
+    assert named_part("x{part}", kept) == "a~b"
+    with pytest.raises(ProductError):
+        named_part("x{part}", "a~0123")
 
 
 def test_nothing_given_is_no_template() -> None:

@@ -413,3 +413,21 @@ def test_one_picture_under_the_names_of_two_parts_is_refused(products, shown, tm
     copy.write_bytes(shown[0].read_bytes())
     with pytest.raises(ProductError, match=r"p0_0\.png and p9_0\.png are the same picture of two parts"):
         products.learn(NAMED, [*shown, copy], settings=SMALL)
+
+
+def test_references_keep_the_names_of_their_parts(products, shown) -> None:
+    learned = products.learn(NAMED, shown, settings=SMALL)
+    assert sorted(path.name[:2] for path in references(products)) == [f"{part}~" for part in (0, 0, 1, 1, 2, 2, 3, 3)]
+    before = tree(products.catalog.folder("part"))
+    again = products.learn(NAMED, references(products), settings=SMALL)
+    assert tree(products.catalog.folder("part")) == before
+    assert again.localizer.calibration.shown.tolist() == learned.localizer.calibration.shown.tolist()
+    assert again.version == learned.version
+    products.learn(PART, references(products), settings=SMALL)
+    assert not any("~" in path.name for path in references(products))
+
+
+def test_the_same_pictures_of_other_parts_are_another_version(products, shown) -> None:
+    first = products.learn(NAMED, shown, settings=SMALL).version
+    other = shown[0].rename(shown[0].with_name("p7_0.png"))
+    assert products.learn(NAMED, [other, *shown[1:]], settings=SMALL).version != first
