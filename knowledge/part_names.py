@@ -18,9 +18,8 @@ _KEPT = re.compile(r"(?P<part>.+)~[0-9a-f]{16}", re.DOTALL)
 
 
 def _checked(template: str) -> str:
-    beside = (
-        f"*{_PART}" in template or f"{_PART}*" in template
-    )  # Where the name begins or ends would be anybody's guess.
+    # Beside a star nobody knows where the name begins or ends.
+    beside = f"*{_PART}" in template or f"{_PART}*" in template
     if template.count(_PART) != 1 or template.count("*") > _MOST_STARS or len(template) > _LONGEST or beside:
         raise ValueError(
             f"expected {_PART} once and * for anything, twice at most and not beside it, such as '*_{_PART}_*', in "
