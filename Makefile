@@ -27,7 +27,7 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup     ## learn real solar cells, inspect eight, write the reports
 	@$(BIN)/anomalyst demo
 
-test: setup     ## the default tests, four to five minutes on two cores
+test: setup     ## the default tests, five to six minutes on two cores
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 slow: setup     ## the slow tests
