@@ -69,12 +69,7 @@ def fit_localizer(
     settings = settings or LocalizerSettings()
     if not memory_parts:
         raise FittedPartError("there are no normal parts to learn from; give at least one reference image")
-    if both := {part.name for part in memory_parts if part.name is not None} & {
-        part.name for part in calibration_parts
-    }:
-        raise FittedPartError(
-            f"pictures of part {min(map(str, both))!r} are both learned from and held out; hold out all of a part or none"
-        )
+    _require_apart(memory_parts, calibration_parts)
     backbone = load_backbone(settings.backbone, settings.weights)
     adapted, precision = read_prompts(settings.prompts, backbone), backbone.precision
     appearance = look_at((part.pixels() for part in memory_parts), settings.areas)
@@ -121,6 +116,16 @@ def fit_localizer(
             tensors_sha256="",
         ),
     )
+
+
+def _require_apart(memory_parts: Sequence[Part], calibration_parts: Sequence[Part]) -> None:
+    learned, held_out = (
+        {part.name for part in parts if part.name is not None} for parts in (memory_parts, calibration_parts)
+    )
+    if both := learned & held_out:
+        raise FittedPartError(
+            f"pictures of part {min(both)!r} are both learned from and held out; hold out all of a part or none"
+        )
 
 
 class _Told(NamedTuple):
