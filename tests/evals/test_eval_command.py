@@ -34,7 +34,7 @@ def collected() -> Iterator[None]:
 def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("suite")
     write_plates(folder / "good", 9)
-    write_plate(folder / "sound.png", 500)
+    write_plate(folder / "sound.png", 504)
     write_plate(folder / "scratch.png", 501, "scratch")
     cases = [
         Case(

@@ -13,7 +13,7 @@ from knowledge import FittedPartError
 from tools.localization import Localizer, LocalizerSettings, Part, fit_localizer, load_backbone
 from tools.localization.adaptation import AdaptationSettings, NormalProduct, adapt
 from tools.localization.adapted import Adapted, file_name, read_prompts
-from tools.localization.altered import Altered, altered_of
+from tools.localization.altered import Altered, _divided, altered_of
 from tools.localization.prompts import Prompts
 
 SMALL = LocalizerSettings(areas=(96 * 96, 128 * 128), memory_size=60)
@@ -146,6 +146,33 @@ def test_a_picture_is_learned_from_or_held_out_with_all_anomalies_on_it(
     ]
     assert [len(rows) for rows in seen] == [len(held_out), others - len(held_out)]
     assert not seen[0] & seen[1]
+
+
+def test_pictures_of_one_part_are_remembered_learned_from_or_held_out_together(plate, tmp_path) -> None:
+    """A crowded part first, so that anomalies on it alone would use up all that are made."""
+    shown = [0, *[1] * 9, 2, 3, 4, 5, 4, 5]
+    pictures = [Part(str(index), lambda index=index: plate(index), f"part {of}") for index, of in enumerate(shown)]
+    together = NormalProduct("together", pictures)
+    assert together.size == 6
+    remembered, others = _divided(together, np.random.default_rng(0))
+    found = [
+        {picture.name for picture in group}
+        for group in (
+            remembered,
+            [base.picture for base in others if not base.held_out],
+            [base.picture for base in others if base.held_out],
+        )
+    ]
+    assert [len(names) for names in found] == [3, 2, 1]
+    assert len(set.union(*found)) == 6
+    assert len(remembered) + len(others) == len(pictures)
+    assert len({base.picture.name for base in others[:3]}) == 3, "part by part in turn"
+
+
+def test_too_few_parts_are_too_few_however_many_pictures_show_them(plate, tmp_path) -> None:
+    pictures = [Part(str(seed), lambda seed=seed: plate(seed), str(seed % 3)) for seed in range(9)]
+    with pytest.raises(FittedPartError, match="4 normal parts"):
+        adapt([NormalProduct("few", pictures)], load_backbone(), SMALL, SHORT, tmp_path)
 
 
 def test_what_is_held_out_decides_nothing_of_what_is_learned_from(plate, tmp_path) -> None:

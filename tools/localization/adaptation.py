@@ -3,9 +3,9 @@
 Each product's normal parts are parted in two. One half fills a memory; on pictures of the other half anomalies are made,
 and every patch is encoded by how it differs from the memory (see `altered`). What is learned is which differences are
 anomalous, for all products alike; the backbone stays frozen. Image-level prompts are learned in the same way, from how
-whole pictures differ from the nearest reference. Every fifth picture of the other half is not learned from, with no anomaly
-that is made on it, and tells how well was learned. What was encoded of a product is kept in a cache, so that adaptation that
-was interrupted goes on where it was.
+whole pictures differ from the nearest reference. Every fifth part of the other half is not learned from, with no anomaly
+that is made on it, and tells how well was learned. Pictures of one part stay together. What was encoded of a product is
+kept in a cache, so that adaptation that was interrupted goes on where it was.
 """
 
 from collections.abc import Iterator, Sequence
@@ -50,7 +50,7 @@ def adapt(
 
     Raises `FittedPartError` where no product has enough parts, or where learning comes to nothing.
     """
-    enough = [product for product in products if len(product.parts) >= _FEWEST]
+    enough = [product for product in products if product.size >= _FEWEST]
     if not enough:
         raise FittedPartError(
             f"no product has {_FEWEST} normal parts or more to learn from, so there is nothing to adapt to"
@@ -67,10 +67,10 @@ def adapt(
         seed=settings.seed,
         steps=settings.steps,
         products=tuple(
-            AdaptedProduct(name=product.name, parts=len(product.parts), pictures=len(of.whole.picture.unique()))
+            AdaptedProduct(name=product.name, parts=product.size, pictures=len(of.whole.picture.unique()))
             for product, of in zip(enough, altered, strict=True)
         ),
-        left_out=tuple(product.name for product in products if len(product.parts) < _FEWEST),
+        left_out=tuple(product.name for product in products if product.size < _FEWEST),
         held_out_auroc=_held_out_auroc(layers, by_layer),
         held_out_image_auroc=_held_out_auroc([image], [whole]).get("all"),
         tensors_sha256="",

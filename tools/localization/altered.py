@@ -4,6 +4,7 @@ Patch by patch for each layer, and as a whole. What was encoded is kept in a cac
 """
 
 import hashlib
+import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,21 +22,21 @@ from knowledge import FittedPartError, write_atomically
 from tools.localization.appearance import look_at
 from tools.localization.backbones import Backbone
 from tools.localization.differences import Difference, ResidualScale
-from tools.localization.fitting import Part, Progress
+from tools.localization.fitting import Part, Progress, shown_parts
 from tools.localization.looks import Dimensions, Seen, dimensions, see, shrunk
 from tools.localization.manifest import LocalizerSettings
 from tools.localization.normal import Normal
 from tools.localization.saved import expect
 from tools.localization.synthesis import KINDS, synthesize
 
-_FORMAT = 7
+_FORMAT = 8
 """Raised whenever the cache of an older program would hold something else."""
 
 _PATCHES = 400
 """Of each kind, changed and unchanged, that are kept of a picture at each level."""
 
 _HELD_OUT = 5
-"""Every fifth picture on which anomalies are made is not learned from, but tells how well was learned."""
+"""Every fifth part on which anomalies are made is not learned from, but tells how well was learned."""
 
 _SCALED_BY = 20
 """Normal pictures by which differences are brought to the scale of a product; none that is held out."""
@@ -61,8 +62,14 @@ class NormalProduct(NamedTuple):
 
     name: str
     parts: Sequence[Part]
+    """Pictures of them."""
     window: tuple[float, float] | None = None
     """By which counts of 16-bit files became the parts' pixels."""
+
+    @property
+    def size(self) -> int:
+        """Number of parts, some of which several pictures may show."""
+        return len(set(shown_parts(self.parts)))
 
 
 class Encoded(NamedTuple):
@@ -100,14 +107,14 @@ def altered_of(
 ) -> Altered:
     """Of one of the `products`, the others of which lend it textures; from the cache where it has been done before.
 
-    A normal picture is learned from or held out with all anomalies that are made on it. Raises `FittedPartError` where no
-    anomaly can be made on those that are learned from.
+    A part is learned from or held out with all pictures of it, and all anomalies that are made on those. Raises
+    `FittedPartError` where no anomaly can be made on those that are learned from.
     """
     lenders = [other for other in products if other.name != product.name]
     belongs = (
         *(_FORMAT, backbone.weights_sha256, localizer.model_dump_json(exclude=_NOT_LOOKED_AT_BY)),
         *(settings.pictures, settings.seed, settings.kinds),
-        *(product.window, [part.sha256 for part in product.parts]),
+        *(product.window, [part.sha256 for part in product.parts], shown_parts(product.parts)),
         [(other.window, other.parts[0].sha256) for other in lenders],
     )
     path = cache / f"{hashlib.sha256(json.dumps(belongs).encode()).hexdigest()[:24]}.safetensors"
@@ -156,22 +163,20 @@ def _altered(
     progress: Progress,
 ) -> Altered:
     random = np.random.default_rng(settings.seed)
-    order = random.permutation(len(product.parts))
-    remembered, others = ([product.parts[i] for i in half] for half in (order[::2], order[1::2]))
+    remembered, others = _divided(product, random)
     appearance = look_at((part.pixels() for part in remembered), localizer.areas)
     seen = [see(backbone, part.pixels(), appearance.areas) for part in remembered]
     normal = Normal.fit(seen, localizer, appearance)
     del seen
-    learned_from = [part for index, part in enumerate(others) if not _is_held_out(index, len(others))]
+    learned_from = [base.picture for base in others if not base.held_out]
     *scales, of_whole = _scales(normal, learned_from, backbone, appearance.areas)
     textures = [part.pixels() for part in foreign[:6]]
     layers: list[list[Encoded]] = [[] for _ in backbone.memory_layers]
     whole: list[Encoded] = []
     for number in range(settings.pictures):
         progress(f"anomalies on {product.name}", number, settings.pictures)
-        base = number % len(others)
-        held_out = _is_held_out(base, len(others))
-        pixels = others[base].pixels()
+        picture, held_out = others[number % len(others)]
+        pixels = picture.pixels()
         made = synthesize(pixels, random, textures, settings.kinds)
         if made is None:
             continue
@@ -194,8 +199,30 @@ def _altered(
     return Altered(tuple(map(_joined, layers)), _joined(whole))
 
 
+class _Base(NamedTuple):
+    """A normal picture on which anomalies are made."""
+
+    picture: Part
+    held_out: bool
+
+
+def _divided(product: NormalProduct, random: np.random.Generator) -> tuple[list[Part], list[_Base]]:
+    """Pictures of one half of the parts to remember, and of the other to make anomalies on, part by part in turn."""
+    of_part: list[list[Part]] = [[] for _ in range(product.size)]
+    for picture, number in zip(product.parts, shown_parts(product.parts), strict=True):
+        of_part[number].append(picture)
+    order = random.permutation(len(of_part))
+    remembered, others = ([of_part[number] for number in half] for half in (order[::2], order[1::2]))
+    bases = [
+        [_Base(picture, _is_held_out(index, len(others))) for picture in pictures]
+        for index, pictures in enumerate(others)
+    ]
+    in_turn = itertools.chain.from_iterable(itertools.zip_longest(*bases))
+    return list(itertools.chain.from_iterable(remembered)), [base for base in in_turn if base is not None]
+
+
 def _is_held_out(index: int, count: int) -> bool:
-    """Whether one of `count` pictures is not learned from: every fifth, and of fewer the last."""
+    """Whether one of `count` parts is not learned from: every fifth, and of fewer the last."""
     every = min(count, _HELD_OUT)
     return index % every == every - 1
 

@@ -10,6 +10,7 @@ from pydantic import Field
 from skimage import filters
 
 from knowledge import Frozen
+from tools.localization.extent import extent
 
 Pixels = NDArray[np.uint8]
 
@@ -25,6 +26,11 @@ _DRAWING = 0.95
 _CONTRAST = 128
 """Grey values between the two levels of a drawing, at least."""
 
+_FILLED = 0.9
+"""Share of a picture from which a part counts as all of it."""
+
+_CLOSER = 4.0
+"""Times as many pixels at most as where a part fills the picture, which bounds what a look costs."""
 
 Area = Annotated[int, Field(ge=32 * 32)]
 
@@ -58,17 +64,24 @@ def look_at(references: Iterable[Pixels], areas: tuple[int, ...] | None = None) 
 
     A product of two flat grey levels (a line scan made binary, a print, a silhouette) is a drawing: only its edges say
     anything, so they are looked at closer, and every axis of the features counts the same. Anything else is a photograph.
+    Where its part lies on an even ground and takes little of it, looks are larger, as if the ground were cut off.
     """
-    share = float(np.mean([two_levels(pixels) for pixels in islice(references, _LOOKED_AT)]))
+    levels, extents = zip(
+        *((two_levels(pixels), extent(pixels)) for pixels in islice(references, _LOOKED_AT)), strict=True
+    )
+    share, taken = float(np.mean(levels)), float(np.median(extents))
     kind: Literal["photograph", "drawing"] = "drawing" if share >= _DRAWING else "photograph"
     look = _LOOKS[kind]
+    reason = (
+        f"looked at as a {kind}: {share:.0%} of the references' pixels lie on two flat grey levels "
+        f"(a drawing has {_DRAWING:.0%} or more)"
+    )
+    if areas is None and kind == "photograph" and taken < _FILLED:
+        closer = min(1 / taken, _CLOSER)
+        areas = tuple(round(area * closer) for area in look.areas)
+        reason += f"; at {closer:.1f} times as many pixels as usual, since parts take {taken:.0%} of an even ground"
     return Appearance(
-        kind=kind,
-        areas=areas or look.areas,
-        components=look.components,
-        whiten=look.whiten,
-        reason=f"looked at as a {kind}: {share:.0%} of the references' pixels lie on two flat grey levels "
-        f"(a drawing has {_DRAWING:.0%} or more)",
+        kind=kind, areas=areas or look.areas, components=look.components, whiten=look.whiten, reason=reason
     )
 
 

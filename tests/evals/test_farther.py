@@ -1,0 +1,94 @@
+"""Pictures on a ground of twice their sides are the same parts, and are found out as well as from near."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from evals.benchmark import run_benchmark
+from evals.datasets import read_sets
+from evals.farther import write_farther
+from knowledge import RequestError
+from tools import LocalizerSettings
+from tools.localization.extent import extent
+
+
+def pixels(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path))
+
+
+def place_of(part: np.ndarray, picture: np.ndarray) -> tuple[int, int]:
+    """Where a part lies on a picture, as it is; raises where it does not."""
+    height, width = part.shape[:2]
+    for top in range(picture.shape[0] - height + 1):
+        for left in range(picture.shape[1] - width + 1):
+            if np.array_equal(picture[top : top + height, left : left + width], part):
+                return top, left
+    raise AssertionError("the part is not on the picture")
+
+
+@pytest.fixture
+def near(tmp_path: Path) -> Path:
+    """Three normal pictures, one of them twice and once among the test pictures, and a bad one with a mask."""
+    random = np.random.default_rng(0)
+    folder = tmp_path / "near" / "paper"
+    for name in ("train/good/0", "train/good/1", "test/good/0", "test/hole/0"):
+        path = folder / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(random.integers(40, 200, (31, 24, 3), dtype=np.uint8)).save(path)
+    (folder / "train/good/copy.png").write_bytes((folder / "test/good/0.png").read_bytes())
+    mask = np.zeros((31, 24), np.uint8)
+    mask[3:9, 5:7] = 255
+    (folder / "ground_truth/hole").mkdir(parents=True)
+    Image.fromarray(mask).save(folder / "ground_truth/hole/0_mask.png")
+    return folder.parent
+
+
+def test_the_mask_lies_where_the_part_does(near: Path, tmp_path: Path) -> None:
+    assert write_farther(near, tmp_path / "far", []) == ["paper"]
+    [labelled] = read_sets(str(tmp_path / "far"), [], 0)
+    assert [path.name for path in labelled.train] == ["0.png", "1.png"]  # The copy of a test picture stayed behind.
+    bad = next(image for image in labelled.test if image.anomalous)
+    top, left = place_of(pixels(near / "paper/test/hole/0.png"), pixels(bad.path))
+    truth = bad.truth(62, 48)
+    assert np.flatnonzero(truth.any(1)).tolist() == list(range(top + 3, top + 9))
+    assert np.flatnonzero(truth.any(0)).tolist() == list(range(left + 5, left + 7))
+
+
+def test_the_ground_is_even_and_the_part_a_little_off_its_centre(near: Path, tmp_path: Path) -> None:
+    write_farther(near, tmp_path / "far", [])
+    found = [pixels(path) for path in sorted((tmp_path / "far").rglob("train/good/*"))]
+    assert all(extent(picture) == pytest.approx(0.25, rel=0.1) for picture in found)
+    places = {place_of(pixels(near / f"paper/train/good/{number}.png"), found[number]) for number in (0, 1)}
+    assert len(places) == 2
+
+
+def test_the_same_names_give_the_same_pictures(near: Path, tmp_path: Path) -> None:
+    for target in ("once", "again"):
+        write_farther(near, tmp_path / target, ["paper"])
+    for path in (tmp_path / "once").rglob("*.png"):
+        assert np.array_equal(pixels(path), pixels(tmp_path / "again" / path.relative_to(tmp_path / "once")))
+
+
+def test_a_set_without_masks_and_one_that_is_not_there_are_refused(near: Path, tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="silk"):
+        write_farther(near, tmp_path / "far", ["silk"])
+    (near / "paper/ground_truth/hole/0_mask.png").unlink()
+    with pytest.raises(RequestError, match="only masks can be moved"):
+        write_farther(near, tmp_path / "far", [])
+    assert not (tmp_path / "far").exists()
+
+
+@pytest.mark.slow
+def test_real_paper_is_judged_as_well_from_afar(shared_data: Path, tmp_path: Path) -> None:
+    source, name = shared_data / "image", "piped_pa_bdp01_tl"
+    write_farther(source, tmp_path, [name])
+
+    def pixel_ap(folder: Path, areas: tuple[int, ...] | None = None) -> float:
+        settings = LocalizerSettings(areas=areas)
+        return run_benchmark(str(folder), [name], settings, lambda *_: None)["sets"][0]["pixel_ap"]
+
+    near, far, usual = pixel_ap(source), pixel_ap(tmp_path), pixel_ap(tmp_path, (224 * 224, 480 * 480))
+    assert far > near - 0.05
+    assert far > usual + 0.1
