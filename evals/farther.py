@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from evals.datasets import read_distinct
+from evals.datasets import LabelledSet, read_distinct
 from knowledge import RequestError
 from tools import load_image
 
@@ -44,12 +44,15 @@ class _Place(NamedTuple):
 def write_farther(source: Path, target: Path, names: list[str]) -> list[str]:
     """Write copies of the sets of that name, or of all, and say which; the same names give the same pictures.
 
-    Raises `RequestError` for what is not there, and for a set whose truth is not given by masks.
+    Raises `RequestError` for what is not there or is there already, and for a set that is laid out otherwise or whose truth
+    is not given by masks of its pictures' sizes.
     """
     sets = read_distinct(str(source), names, 0)  # On grounds of their own nobody would know copies for copies.
+    for labelled in sets:
+        _require_masks(labelled, source)
+        if (target / labelled.name).exists():
+            raise RequestError(f"{target / labelled.name} is there already; give another folder")
     for number, labelled in enumerate(sets):
-        if any(image.anomalous and image.mask is None for image in labelled.test):
-            raise RequestError(f"{labelled.name}: only masks can be moved with a picture; name other sets")
         level = _LEVELS[number % len(_LEVELS)]
         for path in (*labelled.train, *labelled.held_out):
             _write(path, source, target, level)
@@ -58,6 +61,21 @@ def write_farther(source: Path, target: Path, names: list[str]) -> list[str]:
             if image.mask is not None:
                 _write_mask(image.mask, source, target, place)
     return [labelled.name for labelled in sets]
+
+
+def _require_masks(labelled: LabelledSet, source: Path) -> None:
+    if not (source / labelled.name / "train").is_dir():
+        raise RequestError(f"{labelled.name} is not laid out as MVTec's sets are")
+    for image in labelled.test:
+        if image.anomalous and image.mask is None:
+            raise RequestError(f"{labelled.name}: only masks can be moved with a picture; name other sets")
+        if image.mask is not None and _size(image.mask) != _size(image.path):
+            raise RequestError(f"{image.mask} has another size than its picture; name other sets")
+
+
+def _size(path: Path) -> tuple[int, int]:
+    with Image.open(path) as picture:
+        return picture.size
 
 
 def _write(path: Path, source: Path, target: Path, level: int) -> _Place:
@@ -79,7 +97,11 @@ def _write_mask(path: Path, source: Path, target: Path, place: _Place) -> None:
 
 def _save(picture: Image.Image, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(path.with_suffix(".png"))
+    try:
+        with path.with_suffix(".png").open("xb") as file:
+            picture.save(file, "PNG")
+    except FileExistsError as error:
+        raise RequestError(f"{path}: another picture beside it has that name but for its suffix; rename one") from error
 
 
 def main() -> None:

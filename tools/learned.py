@@ -47,9 +47,6 @@ from tools.rendering import view_pixels
 _SPLIT_FROM = 200
 """From so many normal parts on, half of them are held out for calibration; below, they are held out in turn."""
 
-_MOST_IN_TURN = 1000
-"""Pictures that are held out in turn at most, since what is seen of each, two megabytes, is kept in memory then."""
-
 _OF_PRODUCT = ("window", "aligned", "part_name")
 """What a product says of itself that decides how it is learned."""
 
@@ -365,11 +362,6 @@ def _of_modality(files: Sequence[_File], held: Sequence[_File], modality: Modali
     shown = {file.shown or file.sha256 for file in parts}
     if not apart and len(shown) >= _SPLIT_FROM:
         return _Group(*_split(parts, seed))
-    if not apart and len(parts) > _MOST_IN_TURN:
-        raise ProductError(
-            f"{len(parts)} pictures of {len(shown)} parts are more than can be held out in turn; give {_MOST_IN_TURN} pictures "
-            "or fewer, or pictures of other parts to calibrate on"
-        )
     return _Group(parts, apart)
 
 

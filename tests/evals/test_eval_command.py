@@ -34,7 +34,9 @@ def collected() -> Iterator[None]:
 def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("suite")
     write_plates(folder / "good", 9)
-    write_plate(folder / "sound.png", 504)
+    write_plate(
+        folder / "sound.png", 504
+    )  # At alpha 0.2 one sound plate of five is anomalous, such as 500; this one is not.
     write_plate(folder / "scratch.png", 501, "scratch")
     cases = [
         Case(

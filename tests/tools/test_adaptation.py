@@ -1,6 +1,7 @@
 """Adaptation: prompts learned on synthetic anomalies, kept on disk, and used by a localiser."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,10 +15,13 @@ from tools.localization import Localizer, LocalizerSettings, Part, fit_localizer
 from tools.localization.adaptation import AdaptationSettings, NormalProduct, adapt
 from tools.localization.adapted import Adapted, file_name, read_prompts
 from tools.localization.altered import Altered, _divided, altered_of
+from tools.localization.normal import Normal
 from tools.localization.prompts import Prompts
 
 SMALL = LocalizerSettings(areas=(96 * 96, 128 * 128), memory_size=60)
 SHORT = AdaptationSettings(pictures=25, steps=60)
+BRIEF = AdaptationSettings(pictures=8, steps=3)
+"""Where it does not matter how well is learned."""
 
 
 def product(name: str, plate: Callable[..., np.ndarray], first: int, count: int = 8) -> NormalProduct:
@@ -48,21 +52,39 @@ def adapted(products, cache) -> Adapted:
     return adapt(products, load_backbone(), SMALL, SHORT, cache)
 
 
+@pytest.fixture(scope="module")
+def brief_cache(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("brief_cache")
+
+
+@pytest.fixture(scope="module")
+def briefly(products, brief_cache) -> Adapted:
+    return adapt(products, load_backbone(), SMALL, BRIEF, brief_cache)
+
+
+@pytest.fixture
+def kept(briefly, brief_cache, tmp_path) -> Path:
+    """What is in the cache of the brief adaptation, to be damaged."""
+    return shutil.copytree(brief_cache, tmp_path / "kept")
+
+
 def test_what_was_changed_is_told_from_what_was_not_on_pictures_not_learned_from(adapted) -> None:
     assert [of.name for of in adapted.manifest.products] == ["plates", "others"]
     assert adapted.manifest.held_out_auroc["all"] > 0.8
 
 
-def test_the_same_seed_gives_the_same_prompts_with_a_cache_and_without(adapted, products, cache, tmp_path) -> None:
+def test_the_same_seed_gives_the_same_prompts_with_a_cache_and_without(
+    briefly, products, brief_cache, tmp_path
+) -> None:
     told: list[str] = []
-    again = adapt(products, load_backbone(), SMALL, SHORT, cache, lambda what, done, total: told.append(what))
-    assert same(again.prompts, adapted.prompts)
+    again = adapt(products, load_backbone(), SMALL, BRIEF, brief_cache, lambda what, done, total: told.append(what))
+    assert same(again.prompts, briefly.prompts)
     assert set(told) == {"learning prompts"}, "patches that are in the cache are not worked out again"
-    anew = adapt(products, load_backbone(), SMALL, SHORT, tmp_path)
-    assert same(anew.prompts, adapted.prompts)
+    anew = adapt(products, load_backbone(), SMALL, BRIEF, tmp_path)
+    assert same(anew.prompts, briefly.prompts)
 
 
-def test_an_interrupted_adaptation_goes_on_where_it_was(adapted, products, tmp_path) -> None:
+def test_an_interrupted_adaptation_goes_on_where_it_was(briefly, products, tmp_path) -> None:
     class Killed(Exception):
         pass
 
@@ -71,53 +93,53 @@ def test_an_interrupted_adaptation_goes_on_where_it_was(adapted, products, tmp_p
             raise Killed
 
     with pytest.raises(Killed):
-        adapt(products, load_backbone(), SMALL, SHORT, tmp_path, kill)
+        adapt(products, load_backbone(), SMALL, BRIEF, tmp_path, kill)
     told: list[str] = []
-    finished = adapt(products, load_backbone(), SMALL, SHORT, tmp_path, lambda what, done, total: told.append(what))
+    finished = adapt(products, load_backbone(), SMALL, BRIEF, tmp_path, lambda what, done, total: told.append(what))
     assert "anomalies on plates" not in told
     assert "anomalies on others" in told
-    assert same(finished.prompts, adapted.prompts)
+    assert same(finished.prompts, briefly.prompts)
 
 
-def test_a_damaged_cache_is_worked_out_again(adapted, products, cache, tmp_path) -> None:
-    for path in cache.iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes()[:100])
-    again = adapt(products, load_backbone(), SMALL, SHORT, tmp_path)
-    assert same(again.prompts, adapted.prompts)
+def test_a_damaged_cache_is_worked_out_again(briefly, products, kept) -> None:
+    for path in kept.iterdir():
+        path.write_bytes(path.read_bytes()[:100])
+    again = adapt(products, load_backbone(), SMALL, BRIEF, kept)
+    assert same(again.prompts, briefly.prompts)
 
 
-def test_pixels_of_another_window_are_not_answered_from_the_cache(products, cache) -> None:
+def test_pixels_of_another_window_are_not_answered_from_the_cache(briefly, products, kept) -> None:
     told: list[str] = []
     other = [product._replace(window=(0.0, 4000.0)) for product in products]
-    adapt(other, load_backbone(), SMALL, SHORT, cache, lambda what, done, total: told.append(what))
+    adapt(other, load_backbone(), SMALL, BRIEF, kept, lambda what, done, total: told.append(what))
     assert "anomalies on plates" in told
 
 
-def test_patches_of_other_channels_in_the_cache_are_worked_out_again(adapted, products, cache, tmp_path) -> None:
-    for path in cache.iterdir():
+def test_patches_of_other_channels_in_the_cache_are_worked_out_again(briefly, products, kept) -> None:
+    for path in kept.iterdir():
         tensors = load_file(path)
         tensors["encoded.1"] = tensors["encoded.1"][:, :9].contiguous()
-        save_file(tensors, tmp_path / path.name)
-    again = adapt(products, load_backbone(), SMALL, SHORT, tmp_path)
-    assert same(again.prompts, adapted.prompts)
+        save_file(tensors, path)
+    again = adapt(products, load_backbone(), SMALL, BRIEF, kept)
+    assert same(again.prompts, briefly.prompts)
 
 
 @pytest.mark.parametrize("change", [{"seed": 1}, {"kinds": ("scar",)}, {"pictures": 6}])
-def test_other_settings_are_not_answered_from_the_cache(adapted, products, cache, change) -> None:
+def test_other_settings_are_not_answered_from_the_cache(briefly, products, kept, change) -> None:
     told: list[str] = []
-    settings = SHORT._replace(**change)
-    other = adapt(products, load_backbone(), SMALL, settings, cache, lambda what, done, total: told.append(what))
+    settings = BRIEF._replace(**change)
+    other = adapt(products, load_backbone(), SMALL, settings, kept, lambda what, done, total: told.append(what))
     assert "anomalies on plates" in told
-    assert not any(torch.equal(a.vectors, b.vectors) for a, b in zip(other.prompts, adapted.prompts, strict=True))
+    assert not any(torch.equal(a.vectors, b.vectors) for a, b in zip(other.prompts, briefly.prompts, strict=True))
     assert set(other.manifest.held_out_auroc) <= {"all", *settings.kinds}
 
 
 def test_products_with_too_few_parts_are_left_out_and_without_any_it_says_so(plate, products, cache, tmp_path) -> None:
     few = product("few", plate, 80, count=3)
-    manifest = adapt([*products, few], load_backbone(), SMALL, SHORT, tmp_path).manifest
+    manifest = adapt([*products, few], load_backbone(), SMALL, BRIEF, tmp_path).manifest
     assert (len(manifest.products), manifest.left_out) == (2, ("few",))
     with pytest.raises(FittedPartError, match="4 normal parts"):
-        adapt([few], load_backbone(), SMALL, SHORT, tmp_path)
+        adapt([few], load_backbone(), SMALL, BRIEF, tmp_path)
 
 
 def test_products_on_which_nothing_can_be_made_say_so(tmp_path) -> None:
@@ -153,7 +175,7 @@ def test_pictures_of_one_part_are_remembered_learned_from_or_held_out_together(p
     shown = [0, *[1] * 9, 2, 3, 4, 5, 4, 5]
     pictures = [Part(str(index), lambda index=index: plate(index), f"part {of}") for index, of in enumerate(shown)]
     together = NormalProduct("together", pictures)
-    assert together.size == 6
+    assert together.part_count == 6
     remembered, others = _divided(together, np.random.default_rng(0))
     found = [
         {picture.name for picture in group}
@@ -167,6 +189,28 @@ def test_pictures_of_one_part_are_remembered_learned_from_or_held_out_together(p
     assert len(set.union(*found)) == 6
     assert len(remembered) + len(others) == len(pictures)
     assert len({base.picture.name for base in others[:3]}) == 3, "part by part in turn"
+
+
+def test_who_shows_what_decides_what_is_answered_from_the_cache(plate, tmp_path) -> None:
+    pictures = [Part(str(seed), lambda seed=seed: plate(seed)) for seed in range(8)]
+    told = [part._replace(name=str(number // 2)) for number, part in enumerate(pictures)]
+    for parts in (pictures, told):
+        one = NormalProduct("one", parts)
+        found = adapt([one], load_backbone(), SMALL, BRIEF, tmp_path)
+        assert [of.parts for of in found.manifest.products] == [one.part_count]
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_many_pictures_are_remembered_in_bounded_memory(plate, tmp_path, monkeypatch) -> None:
+    eight, kept = product("eight", plate, 0), []
+    fit = Normal.fit.__func__
+    monkeypatch.setattr(
+        Normal, "fit", classmethod(lambda cls, parts, *rest: kept.extend(parts) or fit(cls, parts, *rest))
+    )
+    monkeypatch.setattr("tools.localization.altered.MOST_BYTES", 4 * 100_000)
+    altered(eight, [eight], BRIEF, tmp_path)
+    assert len(kept) == 4
+    assert all(seen.size <= 100_000 for seen in kept)
 
 
 def test_too_few_parts_are_too_few_however_many_pictures_show_them(plate, tmp_path) -> None:

@@ -13,7 +13,7 @@ from tools import learned as learned_module
 from tools.assets import Limits, Window
 from tools.intake import window_of
 from tools.learned import LearnedProducts
-from tools.localization import AdaptationSettings, Adapted, LocalizerSettings
+from tools.localization import AdaptationSettings, Adapted, LocalizerSettings, fitting
 
 SMALL = LocalizerSettings(areas=(64 * 64,), memory_size=30)
 PART = Product(name="part", description="A painted part.", alpha=0.25)
@@ -372,7 +372,8 @@ def test_a_product_whose_parts_are_told_otherwise_since_is_refused(products, sho
 
 def test_prompts_are_learned_on_pictures_of_parts_too(products, shown) -> None:
     products.learn(NAMED, shown, settings=SMALL)
-    assert prompts_of(products).manifest.products[0].name == "part"
+    [of_part] = prompts_of(products).manifest.products
+    assert (of_part.name, of_part.parts) == ("part", 4)
 
 
 def test_the_halves_of_many_pictures_part_no_part() -> None:
@@ -385,18 +386,13 @@ def test_the_halves_of_many_pictures_part_no_part() -> None:
     assert not {file.shown for file in memory} & {file.shown for file in apart}
 
 
-@pytest.mark.parametrize(("count", "of_each", "scheme"), [(199, 5, "cross"), (200, 5, "split"), (21, 48, "too many")])
-def test_many_parts_are_held_out_for_good_and_very_many_pictures_of_few_are_refused(count, of_each, scheme) -> None:
+@pytest.mark.parametrize(("count", "scheme"), [(199, "cross"), (200, "split")])
+def test_many_parts_are_held_out_for_good(count, scheme) -> None:
     files = [
-        learned_module._File(f"{part * of_each + number:064x}", "image", Path(f"p{part}_{number}"), Limits(), NAMED)
+        learned_module._File(f"{part * 5 + number:064x}", "image", Path(f"p{part}_{number}"), Limits(), NAMED)
         for part in range(count)
-        for number in range(of_each)
+        for number in range(5)
     ]
-    if scheme == "too many":
-        with pytest.raises(ProductError, match="1008 pictures of 21 parts"):
-            learned_module._of_modality(files, [], "image", 0)
-        assert learned_module._of_modality(files[:-48], files[-48:], "image", 0).held_out == files[-48:]
-        return
     group = learned_module._of_modality(files, [], "image", 0)
     assert ("split" if group.held_out else "cross") == scheme
 
@@ -413,6 +409,18 @@ def test_one_picture_under_the_names_of_two_parts_is_refused(products, shown, tm
     copy.write_bytes(shown[0].read_bytes())
     with pytest.raises(ProductError, match=r"p0_0\.png and p9_0\.png are the same picture of two parts"):
         products.learn(NAMED, [*shown, copy], settings=SMALL)
+
+
+def test_more_pictures_than_can_be_kept_are_refused_at_once_and_nothing_is_written(
+    products, shown, tmp_path, monkeypatch
+) -> None:
+    before, told = tree(tmp_path / "home"), []
+    monkeypatch.setattr(fitting, "_MOST_KEPT", 5 * 50_000)
+    with pytest.raises(FittedPartError, match=r"8 pictures are more .* give \d or fewer"):
+        products.learn(NAMED, shown, settings=SMALL, progress=lambda *each: told.append(each))
+    assert told == [("reading references", 0, 8)]
+    assert tree(tmp_path / "home") == before
+    assert products.learn(NAMED, shown[:4], held_out=shown[4:], settings=SMALL).localizer.calibration.count == 4
 
 
 def test_references_keep_the_names_of_their_parts(products, shown) -> None:

@@ -50,7 +50,7 @@ def adapt(
 
     Raises `FittedPartError` where no product has enough parts, or where learning comes to nothing.
     """
-    enough = [product for product in products if product.size >= _FEWEST]
+    enough = [product for product in products if product.part_count >= _FEWEST]
     if not enough:
         raise FittedPartError(
             f"no product has {_FEWEST} normal parts or more to learn from, so there is nothing to adapt to"
@@ -67,10 +67,10 @@ def adapt(
         seed=settings.seed,
         steps=settings.steps,
         products=tuple(
-            AdaptedProduct(name=product.name, parts=product.size, pictures=len(of.whole.picture.unique()))
+            AdaptedProduct(name=product.name, parts=product.part_count, pictures=len(of.whole.picture.unique()))
             for product, of in zip(enough, altered, strict=True)
         ),
-        left_out=tuple(product.name for product in products if product.size < _FEWEST),
+        left_out=tuple(product.name for product in products if product.part_count < _FEWEST),
         held_out_auroc=_held_out_auroc(layers, by_layer),
         held_out_image_auroc=_held_out_auroc([image], [whole]).get("all"),
         tensors_sha256="",

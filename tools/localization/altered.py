@@ -22,7 +22,7 @@ from knowledge import FittedPartError, write_atomically
 from tools.localization.appearance import look_at
 from tools.localization.backbones import Backbone
 from tools.localization.differences import Difference, ResidualScale
-from tools.localization.fitting import Part, Progress, shown_parts
+from tools.localization.fitting import MOST_BYTES, Part, Progress, shown_parts
 from tools.localization.looks import Dimensions, Seen, dimensions, see, shrunk
 from tools.localization.manifest import LocalizerSettings
 from tools.localization.normal import Normal
@@ -67,8 +67,8 @@ class NormalProduct(NamedTuple):
     """By which counts of 16-bit files became the parts' pixels."""
 
     @property
-    def size(self) -> int:
-        """Number of parts, some of which several pictures may show."""
+    def part_count(self) -> int:
+        """Pictures of one part count once."""
         return len(set(shown_parts(self.parts)))
 
 
@@ -165,8 +165,11 @@ def _altered(
     random = np.random.default_rng(settings.seed)
     remembered, others = _divided(product, random)
     appearance = look_at((part.pixels() for part in remembered), localizer.areas)
-    seen = [see(backbone, part.pixels(), appearance.areas) for part in remembered]
-    normal = Normal.fit(seen, localizer, appearance)
+    generator, room = torch.Generator().manual_seed(settings.seed), MOST_BYTES // len(remembered)
+    seen = [see(backbone, part.pixels(), appearance.areas).thinned(room, generator, grey=False) for part in remembered]
+    normal = Normal.fit(
+        seen, localizer.model_copy(update={"aligned": False}), appearance
+    )  # Templates are not asked here.
     del seen
     learned_from = [base.picture for base in others if not base.held_out]
     *scales, of_whole = _scales(normal, learned_from, backbone, appearance.areas)
@@ -208,7 +211,7 @@ class _Base(NamedTuple):
 
 def _divided(product: NormalProduct, random: np.random.Generator) -> tuple[list[Part], list[_Base]]:
     """Pictures of one half of the parts to remember, and of the other to make anomalies on, part by part in turn."""
-    of_part: list[list[Part]] = [[] for _ in range(product.size)]
+    of_part: list[list[Part]] = [[] for _ in range(product.part_count)]
     for picture, number in zip(product.parts, shown_parts(product.parts), strict=True):
         of_part[number].append(picture)
     order = random.permutation(len(of_part))

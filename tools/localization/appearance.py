@@ -10,7 +10,7 @@ from pydantic import Field
 from skimage import filters
 
 from knowledge import Frozen
-from tools.localization.extent import extent
+from tools.localization.ground import without_ground
 
 Pixels = NDArray[np.uint8]
 
@@ -29,8 +29,11 @@ _CONTRAST = 128
 _FILLED = 0.9
 """Share of a picture from which a part counts as all of it."""
 
-_CLOSER = 4.0
-"""Times as many pixels at most as where a part fills the picture, which bounds what a look costs."""
+_CLOSER = 2.0
+"""Times as many pixels at most as where a part fills the picture.
+
+More cost more, and what was taken for ground may be an even part, on which a faint dent is seen best from afar.
+"""
 
 Area = Annotated[int, Field(ge=32 * 32)]
 
@@ -64,12 +67,11 @@ def look_at(references: Iterable[Pixels], areas: tuple[int, ...] | None = None) 
 
     A product of two flat grey levels (a line scan made binary, a print, a silhouette) is a drawing: only its edges say
     anything, so they are looked at closer, and every axis of the features counts the same. Anything else is a photograph.
-    Where its part lies on an even ground and takes little of it, looks are larger, as if the ground were cut off.
+    Where parts on photographs lie on an even ground, looks are larger, as if most of the ground were cut off.
     """
-    levels, extents = zip(
-        *((two_levels(pixels), extent(pixels)) for pixels in islice(references, _LOOKED_AT)), strict=True
-    )
-    share, taken = float(np.mean(levels)), float(np.median(extents))
+    judged = [_judged(pixels) for pixels in islice(references, _LOOKED_AT)]
+    share = float(np.mean([on_levels for on_levels, _ in judged]))
+    taken = float(np.quantile([of_picture for _, of_picture in judged], 0.5, method="higher"))
     kind: Literal["photograph", "drawing"] = "drawing" if share >= _DRAWING else "photograph"
     look = _LOOKS[kind]
     reason = (
@@ -79,10 +81,19 @@ def look_at(references: Iterable[Pixels], areas: tuple[int, ...] | None = None) 
     if areas is None and kind == "photograph" and taken < _FILLED:
         closer = min(1 / taken, _CLOSER)
         areas = tuple(round(area * closer) for area in look.areas)
-        reason += f"; at {closer:.1f} times as many pixels as usual, since parts take {taken:.0%} of an even ground"
+        reason += (
+            f"; at {closer:.1f} times as many pixels as usual, since parts lie on an even ground and take {taken:.0%} of the "
+            "picture"
+        )
     return Appearance(
         kind=kind, areas=areas or look.areas, components=look.components, whiten=look.whiten, reason=reason
     )
+
+
+def _judged(pixels: Pixels) -> tuple[float, float]:
+    """Share of a reference's own pixels on two levels, and share of the picture that it takes."""
+    part = without_ground(pixels)
+    return two_levels(part), part.size / pixels.size
 
 
 def unseen(areas: tuple[int, ...] | None = None) -> Appearance:

@@ -28,8 +28,11 @@ from tools.localization.prompts import Prompts
 _SCALED_BY = 32
 """Held-out parts by which prompts are brought to a product's scale and its alignment is told, at most."""
 
-_MOST_BYTES = 2**30
+MOST_BYTES = 2**30
 """Of patches that are kept while memories are chosen."""
+
+_MOST_KEPT = 2**32
+"""Bytes of what is seen of pictures that are held out in turn, which is kept until all of them are judged."""
 
 _MOST_PICTURES = 500
 """Of which a template is made: what they show at each place is what any number of them would."""
@@ -259,16 +262,26 @@ def _see_all(
     """
     found = _seen_in_turn(backbone, parts, appearance, "reading references", progress)
     if not thin:
-        whole = list(found)
+        whole = list(_all_kept(found, len(parts)))
         return whole, whole
     generator = torch.Generator().manual_seed(0)
     to_judge, to_compare = (set(_some(range(len(parts)), most)) for most in (_SCALED_BY, _MOST_PICTURES))
     thinned, whole = [], []
     for number, seen in enumerate(found):
-        most = _MOST_BYTES // len(parts) // (4 * sum(len(patches) for patches in seen.patches))
-        thinned.append(seen.thinned(max(1, most), generator, grey=number in to_compare))
+        thinned.append(seen.thinned(MOST_BYTES // len(parts), generator, grey=number in to_compare))
         whole += [seen] if number in to_judge else []
     return thinned, whole
+
+
+def _all_kept(pictures: Iterator[Seen], count: int) -> Iterator[Seen]:
+    """The same, refused at the first of them where so many are more than can be kept."""
+    for seen in pictures:
+        if seen.size * count > _MOST_KEPT:
+            raise FittedPartError(
+                f"{count} pictures are more than can be held out in turn, since {seen.size / 1e6:.1f} MB are kept of each; give "
+                f"{_MOST_KEPT // seen.size} or fewer, or pictures of other parts to calibrate on"
+            )
+        yield seen
 
 
 def _seen_in_turn(

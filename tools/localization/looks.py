@@ -42,11 +42,17 @@ class Seen(NamedTuple):
     precision: str
     """In which the backbone saw it."""
 
-    def thinned(self, most: int, generator: torch.Generator, *, grey: bool) -> "Seen":
-        """With at most so many patches of each level, (C, 1, n): enough to choose a memory from, but no map any more.
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return self.grey.nbytes + sum(patches.nbytes for patches in self.patches)
+
+    def thinned(self, room: int, generator: torch.Generator, *, grey: bool) -> "Seen":
+        """With patches by chance that take so many bytes, (C, 1, n): enough to choose a memory from, but no map any more.
 
         With or without what a template is made of.
         """
+        most = max(1, room // (4 * sum(len(patches) for patches in self.patches)))
         patches = tuple(_thinned(patches, most, generator) for patches in self.patches)
         return self._replace(patches=patches, grey=self.grey if grey else np.empty((0, 0), np.float32))
 
