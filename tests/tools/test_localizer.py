@@ -343,7 +343,7 @@ def test_settings_that_cannot_be_fitted_are_refused_when_they_are_made(wrong) ->
 
 def test_many_references_are_learned_from_in_bounded_memory(plate, monkeypatch) -> None:
     whole = fit_localizer(parts(plate, range(8)), parts(plate, range(10, 14)), SMALL)
-    monkeypatch.setattr(fitting, "_MOST_BYTES", 8 * 40 * 4 * (40 + 112))
+    monkeypatch.setattr(fitting, "MOST_BYTES", 8 * 40 * 4 * (40 + 112))
     monkeypatch.setattr(fitting, "_MOST_PICTURES", 2)
     kept: list[Seen] = []
     fitted_of = Normal.fit

@@ -86,11 +86,12 @@ def test_joined_layers_lie_on_the_finest_grid_one_after_the_other(plate) -> None
 def test_a_thinned_picture_keeps_some_of_its_patches_unchanged() -> None:
     patches = torch.arange(2 * 6 * 5.0).reshape(2, 6, 5)
     seen = Seen((patches,), torch.zeros(1), np.zeros((8, 8), np.float32), Imaging(0, 0, 0, 0), 8, 8, "float32")
-    thinned = seen.thinned(7, torch.Generator().manual_seed(0), grey=True).patches[0]
+    room = 7 * 2 * 4 + 5  # Of seven patches of two channels, and a bit.
+    thinned = seen.thinned(room, torch.Generator().manual_seed(0), grey=True).patches[0]
     assert thinned.shape == (2, 1, 7)
     whole = {tuple(patch) for patch in as_patches(patches[None]).tolist()}
     kept = {tuple(patch) for patch in as_patches(thinned[None]).tolist()}
     assert len(kept) == 7
     assert kept < whole
-    assert torch.equal(seen.thinned(30, torch.Generator(), grey=True).patches[0], patches)
-    assert [seen.thinned(7, torch.Generator(), grey=kept).grey.shape for kept in (True, False)] == [(8, 8), (0, 0)]
+    assert torch.equal(seen.thinned(30 * 2 * 4, torch.Generator(), grey=True).patches[0], patches)
+    assert [seen.thinned(room, torch.Generator(), grey=kept).grey.shape for kept in (True, False)] == [(8, 8), (0, 0)]
