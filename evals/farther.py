@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from evals.datasets import LabelledSet, read_distinct
-from knowledge import RequestError
+from knowledge import InputError, RequestError
 from tools import load_image
 
 _TIMES = 2
@@ -74,8 +74,12 @@ def _require_masks(labelled: LabelledSet, source: Path) -> None:
 
 
 def _size(path: Path) -> tuple[int, int]:
-    with Image.open(path) as picture:
-        return picture.size
+    try:
+        with Image.open(path) as picture:
+            picture.load()
+            return picture.size
+    except OSError as error:
+        raise RequestError(f"{path} cannot be read as a picture ({error})") from error
 
 
 def _write(path: Path, source: Path, target: Path, level: int) -> _Place:
@@ -112,7 +116,7 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         print(*write_farther(arguments.source, arguments.target, arguments.sets), sep="\n")  # noqa: T201
-    except RequestError as error:
+    except InputError as error:
         parser.error(str(error))
 
 

@@ -89,13 +89,28 @@ def smaller_mask(folder: Path) -> None:
     Image.new("L", (12, 15)).save(folder / "ground_truth/hole/0_mask.png")
 
 
+def no_picture_as_mask(folder: Path) -> None:
+    (folder / "ground_truth/hole/0_mask.png").write_text("none")
+
+
+def truncated_mask(folder: Path) -> None:
+    mask = folder / "ground_truth/hole/0_mask.png"
+    mask.write_bytes(mask.read_bytes()[:50])
+
+
 def there_already(folder: Path) -> None:
     (folder.parent.parent / "far" / folder.name).mkdir(parents=True)
 
 
 @pytest.mark.parametrize(
     ("change", "sentence"),
-    [(no_mask, "only masks can be moved"), (smaller_mask, "another size"), (there_already, "is there already")],
+    [
+        (no_mask, "only masks can be moved"),
+        (smaller_mask, "another size"),
+        (there_already, "is there already"),
+        (no_picture_as_mask, "cannot be read"),
+        (truncated_mask, "cannot be read"),
+    ],
 )
 def test_what_cannot_be_copied_is_refused_before_anything_is_written(near, tmp_path, change, sentence) -> None:
     change(near / "paper")

@@ -167,9 +167,8 @@ def _altered(
     appearance = look_at((part.pixels() for part in remembered), localizer.areas)
     generator, room = torch.Generator().manual_seed(settings.seed), MOST_BYTES // len(remembered)
     seen = [see(backbone, part.pixels(), appearance.areas).thinned(room, generator, grey=False) for part in remembered]
-    normal = Normal.fit(
-        seen, localizer.model_copy(update={"aligned": False}), appearance
-    )  # Templates are not asked here.
+    without_template = localizer.model_copy(update={"aligned": False})  # Nobody asks for one here.
+    normal = Normal.fit(seen, without_template, appearance)
     del seen
     learned_from = [base.picture for base in others if not base.held_out]
     *scales, of_whole = _scales(normal, learned_from, backbone, appearance.areas)
