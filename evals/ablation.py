@@ -34,6 +34,7 @@ from tools import (
     load_backbone,
     look_at,
     see,
+    see_reference,
     tell_alignment,
     to_view,
     without_each,
@@ -146,8 +147,12 @@ class _Pictures(NamedTuple):
         def seen(part: Part) -> Seen:
             return see(backbone, part.pixels(), appearance.areas)
 
+        def learned(part: Part) -> Seen:
+            return see_reference(backbone, part, appearance.areas)
+
         train, held_out, test = (
-            [seen(part) for part in watched(of, f"seeing {labelled.name}", progress)] for of in parts
+            [look(part) for part in watched(of, f"seeing {labelled.name}", progress)]
+            for look, of in zip((learned, seen, seen), parts, strict=True)
         )
         return cls(train, held_out, test, appearance)
 

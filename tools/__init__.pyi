@@ -106,6 +106,9 @@ from .geometry import (
     HeightMap as HeightMap,
 )
 from .geometry import (
+    PointCloud as PointCloud,
+)
+from .geometry import (
     fit_height_map as fit_height_map,
 )
 from .geometry import (
@@ -246,6 +249,9 @@ from .localization import (
     see as see,
 )
 from .localization import (
+    see_reference as see_reference,
+)
+from .localization import (
     tell_alignment as tell_alignment,
 )
 from .localization import (
@@ -343,6 +349,10 @@ from .reasoning import (
     in_turn as in_turn,
 )
 from .rendering import import_open3d as import_open3d
+from .rendering.point_cloud import render_point_cloud as render_point_cloud
+from .rendering.time_series import Range as Range
+from .rendering.time_series import columns_of as columns_of
+from .rendering.time_series import draw_band as draw_band
 from .signals import (
     Recording as Recording,
 )

@@ -36,6 +36,7 @@ from tools.localization.imaging import Imaging, ImagingRange
 from tools.localization.looks import Seen
 from tools.localization.manifest import FORMAT
 from tools.localization.memory import PatchMemory
+from tools.localization.moving import moved, offset_of
 from tools.localization.normal import Normal
 from tools.localization.projection import Projection
 from tools.localization.prompted import Prompted
@@ -236,7 +237,8 @@ def test_without_held_out_parts_each_is_scored_by_a_memory_that_has_not_seen_it(
     assert both.manifest.calibration_parts == both.manifest.memory_parts
     # A lone reference gives its map in plain distances, so the scores of two can be worked out from two lone ones.
     lone = [fit_localizer(parts(plate, range(seed, seed + 1)), settings=alone) for seed in range(2)]
-    plain = [lone[1].localize(plate(0)).score, lone[0].localize(plate(1)).score]
+    seen = [moved(part.pixels(), offset_of(part.sha256)) for part in parts(plate, range(2))]
+    plain = [lone[1].localize(seen[0]).score, lone[0].localize(seen[1]).score]
     expected = sorted((score - both.scale.median) / both.scale.deviation for score in plain)
     np.testing.assert_allclose(both.calibration.scores, expected, rtol=1e-4)
 
@@ -248,7 +250,8 @@ def test_pictures_of_one_part_are_held_out_together(plate, tmp_path: Path) -> No
     both = fit_localizer(named, settings=alone)
     lone = [fit_localizer(named[start::2], settings=alone) for start in range(2)]
     assert [found.calibration.count for found in lone] == [0, 0], "of a lone part nothing can be held out"
-    plain = [lone[1 - seed % 2].localize(plate(seed)).score for seed in range(6)]
+    seen = [moved(part.pixels(), offset_of(part.sha256)) for part in named]
+    plain = [lone[1 - seed % 2].localize(pixels).score for seed, pixels in enumerate(seen)]
     expected = sorted((score - both.scale.median) / both.scale.deviation for score in plain)
     np.testing.assert_allclose(both.calibration.scores, expected, rtol=1e-4)
     assert (both.calibration.count, both.calibration.parts) == (6, 2)

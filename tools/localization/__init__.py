@@ -16,6 +16,7 @@ from tools.localization.fitting import (
     bring_picture_to_scale,
     bring_to_scale,
     fit_localizer,
+    see_reference,
     tell_alignment,
     without_each,
 )
@@ -66,6 +67,7 @@ __all__ = [
     "parse_looks",
     "prepared",
     "see",
+    "see_reference",
     "tell_alignment",
     "usable_device",
     "without_each",

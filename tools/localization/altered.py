@@ -22,14 +22,14 @@ from knowledge import FittedPartError, write_atomically
 from tools.localization.appearance import look_at
 from tools.localization.backbones import Backbone
 from tools.localization.differences import Difference, ResidualScale
-from tools.localization.fitting import MOST_BYTES, Part, Progress, shown_parts
+from tools.localization.fitting import MOST_BYTES, Part, Progress, see_reference, shown_parts
 from tools.localization.looks import Dimensions, Seen, dimensions, see, shrunk
 from tools.localization.manifest import LocalizerSettings
 from tools.localization.normal import Normal
 from tools.localization.saved import expect
 from tools.localization.synthesis import KINDS, synthesize
 
-_FORMAT = 8
+_FORMAT = 9
 """Raised whenever the cache of an older program would hold something else."""
 
 _PATCHES = 400
@@ -166,7 +166,7 @@ def _altered(
     remembered, others = _divided(product, random)
     appearance = look_at((part.pixels() for part in remembered), localizer.areas)
     generator, room = torch.Generator().manual_seed(settings.seed), MOST_BYTES // len(remembered)
-    seen = [see(backbone, part.pixels(), appearance.areas).thinned(room, generator, grey=False) for part in remembered]
+    seen = [see_reference(backbone, part, appearance.areas).thinned(room, generator, grey=False) for part in remembered]
     without_template = localizer.model_copy(update={"aligned": False})  # Nobody asks for one here.
     normal = Normal.fit(seen, without_template, appearance)
     del seen

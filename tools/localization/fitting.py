@@ -19,6 +19,7 @@ from tools.localization.imaging import Imaging, ImagingRange, farthest
 from tools.localization.localizer import Localizer
 from tools.localization.looks import Seen, see
 from tools.localization.manifest import FORMAT, LocalizerSettings, Manifest
+from tools.localization.moving import offset_of
 from tools.localization.normal import Normal
 from tools.localization.odd_parts import odd_parts
 from tools.localization.prompted import Prompted
@@ -56,6 +57,18 @@ class Part(NamedTuple):
     """By which pictures of the same part are told; without it a picture is of a part of its own."""
 
 
+Look = Callable[[Backbone, Part, Sequence[int]], Seen]
+
+
+def see_reference(backbone: Backbone, part: Part, areas: Sequence[int]) -> Seen:
+    """At each of the `areas`, as if it had been put down a little elsewhere (see `moving`): what memories are chosen from."""
+    return see(backbone, part.pixels(), areas, offset=offset_of(part.sha256))
+
+
+def _see_as_it_is(backbone: Backbone, part: Part, areas: Sequence[int]) -> Seen:
+    return see(backbone, part.pixels(), areas)
+
+
 def fit_localizer(
     memory_parts: Sequence[Part],
     calibration_parts: Sequence[Part] = (),
@@ -82,7 +95,7 @@ def fit_localizer(
     told = _Told.by(_some(others, _SCALED_BY), _some(whole, _SCALED_BY) if others else [], settings, adapted)
     normal = told.complete(Normal.fit(learned, settings, appearance))
     if calibration_parts:
-        held_out = _seen_in_turn(backbone, calibration_parts, appearance, "calibrating", progress)
+        held_out = _seen_in_turn(_see_as_it_is, backbone, calibration_parts, appearance, "calibrating", progress)
         judged = [_judged(normal, seen) for seen in held_out]
     else:
         judged = [_judged(told.complete(known), seen) for known, seen in zip(others, whole, strict=False)]
@@ -260,7 +273,7 @@ def _see_all(
     `thin` bounds what many parts take: of each as many patches are kept, by chance, as there is room for, and only some
     of the parts can be judged.
     """
-    found = _seen_in_turn(backbone, parts, appearance, "reading references", progress)
+    found = _seen_in_turn(see_reference, backbone, parts, appearance, "reading references", progress)
     if not thin:
         whole = list(_all_kept(found, len(parts)))
         return whole, whole
@@ -285,11 +298,11 @@ def _all_kept(pictures: Iterator[Seen], count: int) -> Iterator[Seen]:
 
 
 def _seen_in_turn(
-    backbone: Backbone, parts: Sequence[Part], appearance: Appearance, what: str, progress: Progress
+    look: Look, backbone: Backbone, parts: Sequence[Part], appearance: Appearance, what: str, progress: Progress
 ) -> Iterator[Seen]:
     for done, part in enumerate(parts):
         progress(what, done, len(parts))
-        yield see(backbone, part.pixels(), appearance.areas)
+        yield look(backbone, part, appearance.areas)
     progress(what, len(parts), len(parts))
 
 

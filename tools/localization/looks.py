@@ -15,6 +15,7 @@ from torch import Tensor
 from tools.localization.backbones import Backbone
 from tools.localization.features import Features, averaged, join_layers
 from tools.localization.imaging import Imaging
+from tools.localization.moving import UNMOVED, Offset, moved
 from tools.localization.preprocessing import reduced
 from tools.localization.template import Grey, grey
 from tools.localization.tiles import forward
@@ -57,12 +58,17 @@ class Seen(NamedTuple):
         return self._replace(patches=patches, grey=self.grey if grey else np.empty((0, 0), np.float32))
 
 
-def see(backbone: Backbone, pixels: Pixels, areas: Sequence[int], *, as_texts: bool = False) -> Seen:
-    """Look at (H, W, 3) RGB once for each of the input `areas`; with `as_texts`, in the space of texts."""
-    precision, (picture, inputs) = backbone.precision, prepared(backbone, pixels, areas)
+def see(
+    backbone: Backbone, pixels: Pixels, areas: Sequence[int], *, as_texts: bool = False, offset: Offset = UNMOVED
+) -> Seen:
+    """Look at (H, W, 3) RGB once for each of the input `areas`; with `as_texts`, in the space of texts.
+
+    With an `offset` the backbone sees it moved; all else is of the picture as it is.
+    """
+    precision, (picture, inputs) = backbone.precision, prepared(backbone, pixels, areas, offset)
     found = [forward(backbone, images, as_texts=as_texts) for images in inputs]
     if backbone.precision != precision:  # It went from a GPU to the CPU in between, for good.
-        return see(backbone, pixels, areas, as_texts=as_texts)
+        return see(backbone, pixels, areas, as_texts=as_texts, offset=offset)
     of_looks = (features.layers if as_texts else layers_of(backbone, features) for features in found)
     patches = tuple(layer[0] for layers in of_looks for layer in layers)
     of_grey, (height, width) = grey(picture), pixels.shape[:2]
@@ -78,12 +84,13 @@ class Prepared(NamedTuple):
     """(1, 3, h, w) of each look."""
 
 
-def prepared(backbone: Backbone, pixels: Pixels, areas: Sequence[int]) -> Prepared:
+def prepared(backbone: Backbone, pixels: Pixels, areas: Sequence[int], offset: Offset = UNMOVED) -> Prepared:
     """A large picture is resized once for all looks."""
     picture = shrunk(backbone, pixels, areas)
     # By its own number of pixels a picture that was reduced is left as it is; by the area rounding might change its sides.
     own = {} if picture is pixels else {_most(areas): picture.shape[0] * picture.shape[1]}
-    return Prepared(picture, [backbone.preprocess(picture, own.get(area, area))[None] for area in areas])
+    shown = moved(picture, offset)
+    return Prepared(picture, [backbone.preprocess(shown, own.get(area, area))[None] for area in areas])
 
 
 def shrunk(backbone: Backbone, pixels: Pixels, areas: Sequence[int]) -> Pixels:

@@ -32,7 +32,7 @@ class LocalizerSettings(Frozen):
     """A checkpoint file for the backbone, where it is not to have its published weights."""
     areas: tuple[Area, ...] | None = None
     """Pixels of the network's input at each look, coarse first; chosen from the references where None."""
-    memory_size: Annotated[int, Field(ge=1)] = 500
+    memory_size: Annotated[int, Field(ge=1)] = 300
     """Patches that are remembered at each level, at least: those of deeper layers grow with the references."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     folds: Annotated[int, Field(ge=2)] = 5

@@ -1,0 +1,219 @@
+"""Height maps, scans, recordings and videos with labels -> folders of pictures in MVTec's layout, for `anomalyst bench`.
+
+Kinds of pictures that the localiser of pictures was not made with: how does it do where nothing was tuned on?
+"""
+
+import argparse
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from evals.geometry import GeometrySet, LabelledPart, geometry_sets
+from evals.recordings import read_cases
+from knowledge import InputError, RequestError
+from tools import (
+    PointCloud,
+    Range,
+    columns_of,
+    draw_band,
+    read_height_map,
+    read_point_cloud,
+    read_video,
+    render_point_cloud,
+)
+
+_VIEWS = 9
+"""Of a scan: from above and from eight sides, shaded."""
+
+_SEEN = 0.25
+"""A view shows a defect if it shows so many of its points."""
+
+_SAMPLES = 64
+"""Of a window of a recording that becomes a plot; in training every second half of one begins another."""
+
+_PLOT = 256
+"""Pixels of a plot's width, and of its height where bands of channels do not ask for more."""
+
+_BAND = 16
+"""Rows of a channel, at least."""
+
+_MARGIN = 5
+"""Frames on either side of an event's first and last that show neither kind: they were set by hand."""
+
+_INK = (20, 20, 20)
+
+Pixels = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+
+
+class _Labelled(NamedTuple):
+    """A picture of a set."""
+
+    place: str
+    """Below the set's folder, without suffix, such as `train/good/000`."""
+    pixels: Pixels
+    """(H, W) grey or (H, W, 3)."""
+    truth: Mask | None = None
+    """(H, W) where it is anomalous; `None` where it is not, or only the picture as a whole is labelled."""
+
+
+def write_pictures(source: Path, target: Path) -> list[str]:
+    """Write all sets below `depth`, `pointcloud`, `timeseries` and `video` of a folder as pictures, and say which.
+
+    Heights are grey levels on one scale a product, black where there is no data. A scan becomes nine views by cameras
+    that stand still, while parts lie as in their files; of an anomalous one those that show a quarter of its defect's
+    points. Of recordings of one product windows become stacked plots; one that less than half of is of an event, but some,
+    is left out. A video becomes its sampled frames. Raises `RequestError` for sets that are there already or called alike.
+    """
+    sets = [(each.name, _PICTURES_OF[each.modality](each)) for each in geometry_sets(source)]
+    sets += [(folder.name, _plots(folder)) for folder in sorted((source / "timeseries").glob("*")) if _of_one(folder)]
+    sets += [(labels.parent.name, _frames(labels)) for labels in sorted((source / "video").glob("*/labels.json"))]
+    names = [name for name, _ in sets]
+    for name in names:
+        if names.count(name) > 1:
+            raise RequestError(f"{source} has two sets called {name}; rename one")
+        if (target / name).exists():
+            raise RequestError(f"{target / name} is there already; give another folder")
+    for name, pictures in sets:
+        _write(pictures, target / name)
+    return names
+
+
+def _of_height_maps(labelled: GeometrySet) -> Iterator[_Labelled]:
+    train = [_heights(path) for path in labelled.train]
+    low, high = (pick([pick(heights[np.isfinite(heights)]) for heights in train]) for pick in (np.min, np.max))
+    for part in _parts(labelled):
+        heights = _heights(part.path)
+        levels = 1 + 254 * np.clip((heights - low) / (high - low), 0, 1)
+        truth = np.asarray(Image.open(part.truth)) > 0 if part.truth else None
+        yield _Labelled(_place(part.path), np.nan_to_num(levels).astype(np.uint8), truth)
+
+
+def _heights(path: Path) -> NDArray[np.float32]:
+    return read_height_map(path.read_bytes(), path.name).heights
+
+
+def _of_scans(labelled: GeometrySet) -> Iterator[_Labelled]:
+    pose = _standing(_cloud(labelled.train[0]).points)
+    for part in _parts(labelled):
+        cloud = _cloud(part.path)
+        truth = np.load(part.truth, allow_pickle=False) > 0 if part.truth else None
+        for number, view in enumerate(render_point_cloud(cloud, pose)[:_VIEWS]):
+            place = f"{_place(part.path)}_{number}"
+            if truth is None:
+                yield _Labelled(place, view.pixels)
+            elif len(seen := _seen(truth, view.index)) >= _SEEN * truth.sum():
+                yield _Labelled(place, view.pixels, np.isin(view.index, seen))
+
+
+def _cloud(path: Path) -> PointCloud:
+    return read_point_cloud(path.read_bytes(), path.name)
+
+
+def _standing(points: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """(4, 4) similarity that takes the middle of a cloud to 0 and its farthest point to a distance of 1, unturned."""
+    middle = (points.min(0) + points.max(0)) / 2
+    scale = 1 / np.linalg.norm(points - middle, axis=1).max()
+    pose = np.diag([scale, scale, scale, 1.0])
+    pose[:3, 3] = -scale * middle
+    return pose
+
+
+def _seen(truth: Mask, index: NDArray[np.int32]) -> NDArray[np.int32]:
+    """The anomalous points among those that a view shows."""
+    shown = np.unique(index[index >= 0])
+    return shown[truth[shown]]
+
+
+def _of_one(folder: Path) -> bool:
+    """Whether one recording says what is normal: sets with several are of several products."""
+    return len(list((folder / "train" / "good").glob("*.csv"))) == 1
+
+
+def _plots(folder: Path) -> Iterator[_Labelled]:
+    cases = list(read_cases(folder))
+    learned = list({id(recording): recording.values for case in cases for recording in case.train}.values())
+    low, high = (pick([pick(values, axis=0) for values in learned], axis=0) for pick in (np.nanmin, np.nanmax))
+    ranges = [Range(*bounds) for bounds in zip(low.tolist(), high.tolist(), strict=True)]
+    for number, values in enumerate(learned):
+        for first in range(0, len(values) - _SAMPLES + 1, _SAMPLES // 2):
+            yield _Labelled(f"train/good/{number:02}_{first:05}", _plot(values[first : first + _SAMPLES], ranges))
+    for case in cases:
+        for first in range(case.judged_from, case.recording.samples - _SAMPLES + 1, _SAMPLES):
+            window = slice(first, first + _SAMPLES)
+            share = case.truth[window].mean()
+            if share == 0 or share >= 1 / 2:
+                kind = "event" if share else "good"
+                name = f"test/{kind}/{Path(case.name).stem}_{first:05}"
+                yield _Labelled(name, _plot(case.recording.values[window], ranges))
+
+
+def _plot(values: NDArray[np.float64], ranges: Sequence[Range]) -> Pixels:
+    """(T, C) samples, a band for each channel."""
+    columns, height = columns_of(0, len(values) - 1, _PLOT), max(_BAND, _PLOT // len(ranges))
+    bands = [draw_band(of, columns, height, shown, _INK) for of, shown in zip(values.T, ranges, strict=True)]
+    return np.concatenate(bands)
+
+
+def _frames(labels: Path) -> Iterator[_Labelled]:
+    for name, about in json.loads(labels.read_text())["files"].items():
+        video = read_video((labels.parent / name).read_bytes(), name)
+        for number, frame in zip(video.numbers, video.frames, strict=True):
+            kind = _kind(int(number), about["train_frames"], about["intervals"])
+            if kind:
+                yield _Labelled(f"{kind}/{Path(name).stem}_{number:05d}", frame)
+
+
+def _kind(number: int, learned: Sequence[int], events: Sequence[Sequence[int]]) -> str:
+    """Where a frame belongs; nowhere beside the ends of an event."""
+    if learned[0] <= number <= learned[1]:
+        return "train/good"
+    if any(first + _MARGIN <= number <= last - _MARGIN for first, last in events):
+        return "test/event"
+    beside = any(first - _MARGIN <= number <= last + _MARGIN for first, last in events)
+    return "" if beside else "test/good"
+
+
+_PICTURES_OF = {"depth": _of_height_maps, "pointcloud": _of_scans}
+"""By modality."""
+
+
+def _parts(labelled: GeometrySet) -> list[LabelledPart]:
+    return [*(LabelledPart(path, anomalous=False) for path in labelled.train), *labelled.test]
+
+
+def _place(path: Path) -> str:
+    return "/".join(path.with_suffix("").parts[-3:])
+
+
+def _write(pictures: Iterable[_Labelled], folder: Path) -> None:
+    for picture in pictures:
+        _save(picture.pixels, folder / f"{picture.place}.png")
+        if picture.truth is not None:
+            place = picture.place.replace("test/", "ground_truth/", 1)
+            _save(picture.truth.astype(np.uint8) * 255, folder / f"{place}_mask.png")
+
+
+def _save(pixels: Pixels, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("source", type=Path, help="folder with `depth`, `pointcloud`, `timeseries` and `video`")
+    parser.add_argument("target", type=Path, help="folder for the pictures")
+    arguments = parser.parse_args()
+    try:
+        print(*write_pictures(arguments.source, arguments.target), sep="\n")  # noqa: T201
+    except InputError as error:
+        parser.error(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+"""Height maps, scans and videos as sets of pictures: what is labelled stays labelled, where it shows."""
+
+import json
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import pytest
+from PIL import Image
+
+from agent import write_conveyor
+from evals.as_pictures import write_pictures
+from evals.datasets import LabelledImage, LabelledSet, read_sets
+from knowledge import RequestError
+
+BALL = 6000
+CAP = 200
+"""Points at the top of a ball that are anomalous."""
+
+
+def png(path: Path, counts: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(imagecodecs.png_encode(counts))
+
+
+def plates(folder: Path) -> None:
+    """Steps of one, two and three units on no ground; the dented one is lower than all others at a corner."""
+    for place, heights in (
+        ("train/good/0", (256, 512)),
+        ("train/good/1", (512, 768)),
+        ("test/good/0", (256, 768)),
+        ("test/dent/0", (512, 768)),
+    ):
+        counts = np.zeros((40, 32), np.uint16)
+        counts[8:32, 6:16], counts[8:32, 16:26] = heights
+        if "dent" in place:
+            counts[8:12, 6:10] = 100
+        png(folder / f"{place}.png", counts)
+    png(folder / "ground_truth/dent/0_mask.png", np.pad(np.full((4, 4), 255, np.uint8), ((8, 28), (6, 22))))
+
+
+def ball(path: Path, seed: int) -> np.ndarray:
+    points = np.random.default_rng(seed).normal(size=(BALL, 3)).astype("<f4")
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    head = f"ply\nformat binary_little_endian 1.0\nelement vertex {BALL}\n"
+    head += "".join(f"property float {axis}\n" for axis in "xyz") + "end_header\n"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(head.encode() + points.tobytes())
+    return points
+
+
+def balls(folder: Path) -> None:
+    for number, place in enumerate(("train/good/0", "train/good/1", "test/good/0", "test/spot/0")):
+        points = ball(folder / f"{place}.ply", number)
+    truth = np.zeros(BALL, np.uint8)
+    truth[np.argsort(points[:, 2])[-CAP:]] = 1
+    (folder / "ground_truth/spot").mkdir(parents=True)
+    np.save(folder / "ground_truth/spot/0.npy", truth)
+
+
+def belt(folder: Path) -> list[int]:
+    """A video whose first seconds are learned; gives the first and last frame of what is labelled."""
+    folder.mkdir(parents=True)
+    write_conveyor(folder, "normal", 0).path.rename(folder / "belt.mp4")
+    event = [90, 150]
+    about = {"fps": 25.0, "train_frames": [0, 60], "intervals": [event]}
+    (folder / "labels.json").write_text(json.dumps({"files": {"belt.mp4": about}}))
+    return event
+
+
+def pump(folder: Path) -> None:
+    """Two channels, learned up to row 256; the first jumps from row 400 to the end."""
+    (folder / "train/good").mkdir(parents=True)
+    values = np.random.default_rng(0).normal(0, 1, (640, 2))
+    values[400:, 0] += 3
+    for name in ("train/good/idle.csv", "run.csv"):
+        np.savetxt(folder / name, values, "%.3f", ",", header="flow,level", comments="")
+    about = {"n_rows": 640, "intervals": [[400, 639]], "train_rows": [0, 255]}
+    (folder / "labels.json").write_text(json.dumps({"files": {"run.csv": about}}))
+
+
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, LabelledSet]:
+    source, target = (tmp_path_factory.mktemp(name) for name in ("source", "target"))
+    plates(source / "depth" / "plate")
+    balls(source / "pointcloud" / "ball")
+    pump(source / "timeseries" / "pump")
+    belt(source / "video" / "belt")
+    assert write_pictures(source, target) == ["plate", "ball", "pump", "belt"]
+    return {labelled.name: labelled for labelled in read_sets(str(target), [], 0)}
+
+
+def bad(labelled: LabelledSet) -> list[LabelledImage]:
+    return [image for image in labelled.test if image.anomalous]
+
+
+def levels(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path))
+
+
+def test_heights_are_grey_on_one_scale_for_the_product(sets) -> None:
+    low, high = (levels(path) for path in sets["plate"].train)
+    assert (low[20, 10], low[20, 20]) == (1, 128)
+    assert (high[20, 10], high[20, 20]) == (128, 255)
+    assert low[0, 0] == 0  # No data is none of the heights.
+    (dented,) = bad(sets["plate"])
+    assert levels(dented.path)[9, 7] == 1  # Lower than all that was learned, and not without data.
+    assert dented.truth(40, 32).sum() == 16
+
+
+def test_a_scan_is_seen_from_nine_sides(sets) -> None:
+    assert len(sets["ball"].train) == 18
+    assert len([image for image in sets["ball"].test if not image.anomalous]) == 9
+
+
+def test_a_view_is_anomalous_where_it_shows_the_defect(sets) -> None:
+    shown = [int(image.path.stem.rpartition("_")[2]) for image in bad(sets["ball"])]
+    assert shown == [0, 1, 3, 5, 7]  # From above; the other four look from below.
+    above = bad(sets["ball"])[0].truth(448, 448)
+    rows, columns = np.nonzero(above)
+    assert abs(rows.mean() - 224) < 8
+    assert abs(columns.mean() - 224) < 8
+    assert 0 < above.mean() < 0.1
+
+
+def numbers_of(paths: list[Path]) -> list[int]:
+    return [int(path.stem.rpartition("_")[2]) for path in paths]
+
+
+def test_windows_of_recordings_are_plots(sets) -> None:
+    pump = sets["pump"]
+    assert numbers_of(list(pump.train)) == [0, 32, 64, 96, 128, 160, 192]
+    assert numbers_of([image.path for image in pump.test if not image.anomalous]) == [256, 320]
+    assert numbers_of([image.path for image in bad(pump)]) == [
+        384,
+        448,
+        512,
+        576,
+    ]  # 48 rows of the first are anomalous.
+    normal, jumped = (levels(image.path)[..., 0] for image in (pump.test[-1], bad(pump)[1]))
+    assert normal.shape == (256, 256)
+    height_of_flow = [np.nonzero(plot[:128] < 128)[0].mean() for plot in (normal, jumped)]
+    assert height_of_flow[1] < height_of_flow[0] - 20
+
+
+def test_frames_belong_to_what_was_learned_to_events_or_to_neither(sets) -> None:
+    numbers = {
+        kind: numbers_of(list(paths))
+        for kind, paths in (
+            ("train", sets["belt"].train),
+            ("good", [image.path for image in sets["belt"].test if not image.anomalous]),
+            ("bad", [image.path for image in bad(sets["belt"])]),
+        )
+    }
+    assert max(numbers["train"]) <= 60 < min(numbers["good"])
+    assert (min(numbers["bad"]) >= 95, max(numbers["bad"]) <= 145) == (True, True)
+    assert not [number for number in numbers["good"] if 85 <= number <= 155]
+    assert all(image.truth(180, 320) is None for image in bad(sets["belt"]))
+
+
+def test_sets_that_are_there_or_called_alike_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    plates(tmp_path / "source" / "depth" / "plate")
+    (tmp_path / "target" / "plate").mkdir(parents=True)
+    with pytest.raises(RequestError, match="is there already"):
+        write_pictures(tmp_path / "source", tmp_path / "target")
+    balls(tmp_path / "source" / "pointcloud" / "plate")
+    with pytest.raises(RequestError, match="two sets called plate"):
+        write_pictures(tmp_path / "source", tmp_path / "other")
+    assert not (tmp_path / "other").exists()
