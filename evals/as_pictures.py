@@ -34,7 +34,10 @@ _SEEN = 0.25
 """A view shows a defect if it shows so many of its points."""
 
 _SAMPLES = 64
-"""Of a window of a recording that becomes a plot; in training every second half of one begins another."""
+"""Of a window of a recording that becomes a plot; to learn from, another begins in the middle of each."""
+
+_LEARNED = 100
+"""Windows of a product that are learned from, at most; evenly over all."""
 
 _PLOT = 256
 """Pixels of a plot's width, and of its height where bands of channels do not ask for more."""
@@ -140,9 +143,13 @@ def _plots(folder: Path) -> Iterator[_Labelled]:
     learned = list({id(recording): recording.values for case in cases for recording in case.train}.values())
     low, high = (pick([pick(values, axis=0) for values in learned], axis=0) for pick in (np.nanmin, np.nanmax))
     ranges = [Range(*bounds) for bounds in zip(low.tolist(), high.tolist(), strict=True)]
-    for number, values in enumerate(learned):
-        for first in range(0, len(values) - _SAMPLES + 1, _SAMPLES // 2):
-            yield _Labelled(f"train/good/{number:02}_{first:05}", _plot(values[first : first + _SAMPLES], ranges))
+    starts = [
+        (number, first)
+        for number, values in enumerate(learned)
+        for first in range(0, len(values) - _SAMPLES + 1, _SAMPLES // 2)
+    ]
+    for number, first in starts[:: -(-len(starts) // _LEARNED)]:
+        yield _Labelled(f"train/good/{number:02}_{first:05}", _plot(learned[number][first : first + _SAMPLES], ranges))
     for case in cases:
         for first in range(case.judged_from, case.recording.samples - _SAMPLES + 1, _SAMPLES):
             window = slice(first, first + _SAMPLES)
