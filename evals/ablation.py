@@ -22,7 +22,6 @@ from tools import (
     Nearest,
     Normal,
     NormalProduct,
-    Part,
     PatchMemory,
     Progress,
     Seen,
@@ -34,7 +33,7 @@ from tools import (
     load_backbone,
     look_at,
     see,
-    see_reference,
+    see_references,
     tell_alignment,
     to_view,
     without_each,
@@ -144,15 +143,11 @@ class _Pictures(NamedTuple):
         parts = [parts_of(paths) for paths in (labelled.train, labelled.held_out, [t.path for t in labelled.test])]
         appearance = look_at((part.pixels() for part in parts[0]), settings.areas)
 
-        def seen(part: Part) -> Seen:
-            return see(backbone, part.pixels(), appearance.areas)
-
-        def learned(part: Part) -> Seen:
-            return see_reference(backbone, part, appearance.areas)
-
-        train, held_out, test = (
-            [look(part) for part in watched(of, f"seeing {labelled.name}", progress)]
-            for look, of in zip((learned, seen, seen), parts, strict=True)
+        what = f"seeing {labelled.name}"
+        references = see_references(backbone, parts[0], appearance.areas)
+        train = [seen for _, seen in zip(watched(parts[0], what, progress), references, strict=True)]
+        held_out, test = (
+            [see(backbone, part.pixels(), appearance.areas) for part in watched(of, what, progress)] for of in parts[1:]
         )
         return cls(train, held_out, test, appearance)
 

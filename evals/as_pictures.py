@@ -1,11 +1,12 @@
 """Height maps, scans, recordings and videos with labels -> folders of pictures in MVTec's layout, for `anomalyst bench`.
 
-Kinds of pictures that the localiser of pictures was not made with: how does it do where nothing was tuned on?
+Kinds of pictures that the localiser of pictures was not made with: how does it do where nothing was tuned on? What follows
+a part's name in that of a file tells its views, windows and frames: `bench --part-name '{part}_view*'`, `_at*`, `_frame*`.
 """
 
 import argparse
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from evals.geometry import GeometrySet, LabelledPart, geometry_sets
+from evals.geometry import GeometrySet, LabelledPart, geometry_sets, truth_of
 from evals.recordings import read_cases
 from knowledge import InputError, RequestError
 from tools import (
@@ -31,7 +32,7 @@ _VIEWS = 9
 """Of a scan: from above and from eight sides, shaded."""
 
 _SEEN = 0.25
-"""A view shows a defect if it shows so many of its points."""
+"""A view shows a defect if it shows so much of it, in pixels, of what the view shows that shows most."""
 
 _SAMPLES = 64
 """Of a window of a recording that becomes a plot; to learn from, another begins in the middle of each."""
@@ -69,14 +70,20 @@ def write_pictures(source: Path, target: Path) -> list[str]:
     """Write all sets below `depth`, `pointcloud`, `timeseries` and `video` of a folder as pictures, and say which.
 
     Heights are grey levels on one scale a product, black where there is no data. A scan becomes nine views by cameras
-    that stand still, while parts lie as in their files; of an anomalous one those that show a quarter of its defect's
-    points. Of recordings of one product windows become stacked plots; one that less than half of is of an event, but some,
-    is left out. A video becomes its sampled frames. Raises `RequestError` for sets that are there already or called alike.
+    that stand still, while parts lie as in their files; of an anomalous one those that show a quarter as much of its defect
+    as the one that shows most. Of recordings of one product windows become stacked plots, in which samples beyond what was
+    learned lie on the edge, and channels that never varied are left out; a window of which a part belongs to an event, but
+    less than half, is left out. A video becomes its sampled frames.
+
+    Raises `RequestError` where there are no sets, for sets that are there already or called alike, recordings too short to
+    learn from, and anomalous parts without a label or that no view shows.
     """
-    sets = [(each.name, _PICTURES_OF[each.modality](each)) for each in geometry_sets(source)]
+    sets = [(each.name, _PICTURES_OF[each.modality](each)) for each in _geometry_sets(source)]
     sets += [(folder.name, _plots(folder)) for folder in sorted((source / "timeseries").glob("*")) if _of_one(folder)]
     sets += [(labels.parent.name, _frames(labels)) for labels in sorted((source / "video").glob("*/labels.json"))]
     names = [name for name, _ in sets]
+    if not names:
+        raise RequestError(f"{source} has no sets below depth, pointcloud, timeseries or video; give a folder that has")
     for name in names:
         if names.count(name) > 1:
             raise RequestError(f"{source} has two sets called {name}; rename one")
@@ -87,13 +94,17 @@ def write_pictures(source: Path, target: Path) -> list[str]:
     return names
 
 
+def _geometry_sets(source: Path) -> list[GeometrySet]:
+    return geometry_sets(source) if any(any((source / modality).glob("*")) for modality in _PICTURES_OF) else []
+
+
 def _of_height_maps(labelled: GeometrySet) -> Iterator[_Labelled]:
     train = [_heights(path) for path in labelled.train]
     low, high = (pick([pick(heights[np.isfinite(heights)]) for heights in train]) for pick in (np.min, np.max))
     for part in _parts(labelled):
-        heights = _heights(part.path)
-        levels = 1 + 254 * np.clip((heights - low) / (high - low), 0, 1)
-        truth = np.asarray(Image.open(part.truth)) > 0 if part.truth else None
+        found = read_height_map(part.path.read_bytes(), part.path.name)
+        levels = 1 + 254 * np.clip((found.heights - low) / (high - low), 0, 1)
+        truth = truth_of(part, found) if part.anomalous else None
         yield _Labelled(_place(part.path), np.nan_to_num(levels).astype(np.uint8), truth)
 
 
@@ -102,24 +113,34 @@ def _heights(path: Path) -> NDArray[np.float32]:
 
 
 def _of_scans(labelled: GeometrySet) -> Iterator[_Labelled]:
-    pose = _standing(_cloud(labelled.train[0]).points)
+    pose = _unturned(_cloud(labelled.train[0]).points)
     for part in _parts(labelled):
         cloud = _cloud(part.path)
-        truth = np.load(part.truth, allow_pickle=False) > 0 if part.truth else None
-        for number, view in enumerate(render_point_cloud(cloud, pose)[:_VIEWS]):
-            place = f"{_place(part.path)}_{number}"
-            if truth is None:
-                yield _Labelled(place, view.pixels)
-            elif len(seen := _seen(truth, view.index)) >= _SEEN * truth.sum():
-                yield _Labelled(place, view.pixels, np.isin(view.index, seen))
+        views = render_point_cloud(cloud, pose)[:_VIEWS]
+        masks = _masks(part, cloud, [view.index for view in views])
+        for number, (view, mask) in enumerate(zip(views, masks, strict=True)):
+            if not part.anomalous or mask.any():
+                yield _Labelled(f"{_place(part.path)}_view{number}", view.pixels, mask if part.anomalous else None)
+
+
+def _masks(part: LabelledPart, cloud: PointCloud, views: Sequence[NDArray[np.int32]]) -> list[Mask]:
+    """(H, W) where each of the views shows a defect; nowhere where it shows too little of it."""
+    truth = truth_of(part, cloud)
+    if truth is None:
+        raise RequestError(f"{part.path}: no label says which of its points are anomalous; add it below ground_truth")
+    masks = [(index >= 0) & truth[index] for index in views]
+    most = max(int(mask.sum()) for mask in masks)
+    if part.anomalous and not most:
+        raise RequestError(f"{part.path}: no view shows any of its anomalous points; take the part out of the set")
+    return [mask if mask.sum() >= _SEEN * most else np.zeros_like(mask) for mask in masks]
 
 
 def _cloud(path: Path) -> PointCloud:
     return read_point_cloud(path.read_bytes(), path.name)
 
 
-def _standing(points: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """(4, 4) similarity that takes the middle of a cloud to 0 and its farthest point to a distance of 1, unturned."""
+def _unturned(points: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """(4, 4) similarity that takes the middle of a cloud to 0 and its farthest point to a distance of 1."""
     middle = (points.min(0) + points.max(0)) / 2
     scale = 1 / np.linalg.norm(points - middle, axis=1).max()
     pose = np.diag([scale, scale, scale, 1.0])
@@ -127,43 +148,50 @@ def _standing(points: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     return pose
 
 
-def _seen(truth: Mask, index: NDArray[np.int32]) -> NDArray[np.int32]:
-    """The anomalous points among those that a view shows."""
-    shown = np.unique(index[index >= 0])
-    return shown[truth[shown]]
-
-
 def _of_one(folder: Path) -> bool:
-    """Whether one recording says what is normal: sets with several are of several products."""
+    """Whether a set is of one product, which a single recording under `train/good` tells."""
     return len(list((folder / "train" / "good").glob("*.csv"))) == 1
 
 
 def _plots(folder: Path) -> Iterator[_Labelled]:
     cases = list(read_cases(folder))
     learned = list({id(recording): recording.values for case in cases for recording in case.train}.values())
-    low, high = (pick([pick(values, axis=0) for values in learned], axis=0) for pick in (np.nanmin, np.nanmax))
-    ranges = [Range(*bounds) for bounds in zip(low.tolist(), high.tolist(), strict=True)]
+    ranges = _ranges(np.concatenate(learned))
     starts = [
         (number, first)
         for number, values in enumerate(learned)
         for first in range(0, len(values) - _SAMPLES + 1, _SAMPLES // 2)
     ]
+    if not ranges or not starts:
+        raise RequestError(
+            f"{folder}: there are no {_SAMPLES} samples in a row of any channel that varies to learn from"
+        )
     for number, first in starts[:: -(-len(starts) // _LEARNED)]:
-        yield _Labelled(f"train/good/{number:02}_{first:05}", _plot(learned[number][first : first + _SAMPLES], ranges))
+        window = learned[number][first : first + _SAMPLES]
+        yield _Labelled(f"train/good/{number:02}_at{first:05}", _plot(window, ranges))
     for case in cases:
         for first in range(case.judged_from, case.recording.samples - _SAMPLES + 1, _SAMPLES):
-            window = slice(first, first + _SAMPLES)
-            share = case.truth[window].mean()
+            of_window = slice(first, first + _SAMPLES)
+            share = case.truth[of_window].mean()
             if share == 0 or share >= 1 / 2:
-                kind = "event" if share else "good"
-                name = f"test/{kind}/{Path(case.name).stem}_{first:05}"
-                yield _Labelled(name, _plot(case.recording.values[window], ranges))
+                place = f"test/{'event' if share else 'good'}/{_joined(case.name)}_at{first:05}"
+                yield _Labelled(place, _plot(case.recording.values[of_window], ranges))
 
 
-def _plot(values: NDArray[np.float64], ranges: Sequence[Range]) -> Pixels:
+def _ranges(samples: NDArray[np.float64]) -> dict[int, Range]:
+    """By channel; of those that vary."""
+    finite = {channel: values[np.isfinite(values)] for channel, values in enumerate(samples.T)}
+    return {
+        channel: Range(float(values.min()), float(values.max()))
+        for channel, values in finite.items()
+        if len(values) and values.min() < values.max()
+    }
+
+
+def _plot(values: NDArray[np.float64], ranges: Mapping[int, Range]) -> Pixels:
     """(T, C) samples, a band for each channel."""
     columns, height = columns_of(0, len(values) - 1, _PLOT), max(_BAND, _PLOT // len(ranges))
-    bands = [draw_band(of, columns, height, shown, _INK) for of, shown in zip(values.T, ranges, strict=True)]
+    bands = [draw_band(values[:, channel], columns, height, shown, _INK) for channel, shown in ranges.items()]
     return np.concatenate(bands)
 
 
@@ -173,7 +201,7 @@ def _frames(labels: Path) -> Iterator[_Labelled]:
         for number, frame in zip(video.numbers, video.frames, strict=True):
             kind = _kind(int(number), about["train_frames"], about["intervals"])
             if kind:
-                yield _Labelled(f"{kind}/{Path(name).stem}_{number:05d}", frame)
+                yield _Labelled(f"{kind}/{_joined(name)}_frame{number:05}", frame)
 
 
 def _kind(number: int, learned: Sequence[int], events: Sequence[Sequence[int]]) -> str:
@@ -198,6 +226,11 @@ def _place(path: Path) -> str:
     return "/".join(path.with_suffix("").parts[-3:])
 
 
+def _joined(name: str) -> str:
+    """A path of the set as the name of a file, since names alone may be alike."""
+    return "-".join(Path(name).with_suffix("").parts)
+
+
 def _write(pictures: Iterable[_Labelled], folder: Path) -> None:
     for picture in pictures:
         _save(picture.pixels, folder / f"{picture.place}.png")
@@ -208,6 +241,8 @@ def _write(pictures: Iterable[_Labelled], folder: Path) -> None:
 
 def _save(pixels: Pixels, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists():
+        raise RequestError(f"two parts would both be {path}; rename one of the files called {path.stem}")
     Image.fromarray(pixels).save(path)
 
 

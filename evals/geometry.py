@@ -156,7 +156,7 @@ def _fit(modality: str) -> Callable[..., Any]:
     return fit_point_clouds
 
 
-def _truth(part: LabelledPart, native: Any) -> Mask | None:
+def truth_of(part: LabelledPart, native: Any) -> Mask | None:
     """For each element of the asset; `None` where an anomalous part has none."""
     if not part.anomalous:
         return np.zeros(_shape(native), np.bool_)
@@ -201,7 +201,7 @@ def _run_set(labelled: GeometrySet, seed: int, progress: Progress) -> dict[str, 
         found = localizer.localize(native)
         seconds = time.perf_counter() - start
         unlike += bool(found.unlike)
-        truth = _truth(part, native)
+        truth = truth_of(part, native)
         off = _distance_of_top(localizer, native, found, truth) if part.anomalous and truth is not None else None
         judged.append(Judged(part, found.score, found.values, truth, seconds, off))
     progress(labelled.name, len(labelled.test), len(labelled.test))
@@ -228,7 +228,7 @@ def _run_peer(peer: GeometryPeer, labelled: GeometrySet, progress: Progress) -> 
         start = time.perf_counter()
         found = peer.judge(native)
         seconds = time.perf_counter() - start
-        judged.append(Judged(part, found.score, found.values.reshape(_shape(native)), _truth(part, native), seconds))
+        judged.append(Judged(part, found.score, found.values.reshape(_shape(native)), truth_of(part, native), seconds))
     progress(f"{peer.name} {labelled.name}", len(labelled.test), len(labelled.test))
     return {
         **dict.fromkeys(_AVERAGED),

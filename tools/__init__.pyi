@@ -249,7 +249,7 @@ from .localization import (
     see as see,
 )
 from .localization import (
-    see_reference as see_reference,
+    see_references as see_references,
 )
 from .localization import (
     tell_alignment as tell_alignment,

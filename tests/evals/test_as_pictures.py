@@ -1,6 +1,7 @@
-"""Height maps, scans and videos as sets of pictures: what is labelled stays labelled, where it shows."""
+"""Height maps, scans, recordings and videos as sets of pictures: what is labelled stays labelled, where it shows."""
 
 import json
+import shutil
 from pathlib import Path
 
 import imagecodecs
@@ -58,24 +59,23 @@ def balls(folder: Path) -> None:
     np.save(folder / "ground_truth/spot/0.npy", truth)
 
 
-def belt(folder: Path) -> list[int]:
-    """A video whose first seconds are learned; gives the first and last frame of what is labelled."""
+def belt(folder: Path) -> None:
+    """A video whose first 60 frames are learned, and of which frames 90 to 150 are labelled."""
     folder.mkdir(parents=True)
     write_conveyor(folder, "normal", 0).path.rename(folder / "belt.mp4")
-    event = [90, 150]
-    about = {"fps": 25.0, "train_frames": [0, 60], "intervals": [event]}
+    about = {"fps": 25.0, "train_frames": [0, 60], "intervals": [[90, 150]]}
     (folder / "labels.json").write_text(json.dumps({"files": {"belt.mp4": about}}))
-    return event
 
 
-def pump(folder: Path) -> None:
-    """Two channels, learned up to row 256; the first jumps from row 400 to the end."""
+def pump(folder: Path, learned: int = 256) -> None:
+    """Three channels, learned up to a row; the first jumps from row 400 to row 590, the last never varies."""
     (folder / "train/good").mkdir(parents=True)
-    values = np.random.default_rng(0).normal(0, 1, (640, 2))
-    values[400:, 0] += 3
+    values = np.random.default_rng(0).normal(0, 1, (max(640, learned), 3))
+    values[400:591, 0] += 3
+    values[:, 2] = 5
     for name in ("train/good/idle.csv", "run.csv"):
-        np.savetxt(folder / name, values, "%.3f", ",", header="flow,level", comments="")
-    about = {"n_rows": 640, "intervals": [[400, 639]], "train_rows": [0, 255]}
+        np.savetxt(folder / name, values, "%.3f", ",", header="flow,level,door", comments="")
+    about = {"n_rows": len(values), "intervals": [[400, 590]], "train_rows": [0, learned - 1]}
     (folder / "labels.json").write_text(json.dumps({"files": {"run.csv": about}}))
 
 
@@ -114,8 +114,8 @@ def test_a_scan_is_seen_from_nine_sides(sets) -> None:
 
 
 def test_a_view_is_anomalous_where_it_shows_the_defect(sets) -> None:
-    shown = [int(image.path.stem.rpartition("_")[2]) for image in bad(sets["ball"])]
-    assert shown == [0, 1, 3, 5, 7]  # From above; the other four look from below.
+    # From above; the other four look from below.
+    assert [image.path.stem for image in bad(sets["ball"])] == [f"0_view{number}" for number in (0, 1, 3, 5, 7)]
     above = bad(sets["ball"])[0].truth(448, 448)
     rows, columns = np.nonzero(above)
     assert abs(rows.mean() - 224) < 8
@@ -124,23 +124,27 @@ def test_a_view_is_anomalous_where_it_shows_the_defect(sets) -> None:
 
 
 def numbers_of(paths: list[Path]) -> list[int]:
-    return [int(path.stem.rpartition("_")[2]) for path in paths]
+    return [int(path.stem[-3:]) for path in paths]
 
 
 def test_windows_of_recordings_are_plots(sets) -> None:
     pump = sets["pump"]
     assert numbers_of(list(pump.train)) == [0, 32, 64, 96, 128, 160, 192]
     assert numbers_of([image.path for image in pump.test if not image.anomalous]) == [256, 320]
-    assert numbers_of([image.path for image in bad(pump)]) == [
-        384,
-        448,
-        512,
-        576,
-    ]  # 48 rows of the first are anomalous.
+    # Of the first 48 samples are of the event, of the last 15, which is too few for either kind.
+    assert numbers_of([image.path for image in bad(pump)]) == [384, 448, 512]
     normal, jumped = (levels(image.path)[..., 0] for image in (pump.test[-1], bad(pump)[1]))
-    assert normal.shape == (256, 256)
+    assert normal.shape == (256, 256)  # Two bands, since the third channel never varies.
     height_of_flow = [np.nonzero(plot[:128] < 128)[0].mean() for plot in (normal, jumped)]
     assert height_of_flow[1] < height_of_flow[0] - 20
+
+
+def test_at_most_a_hundred_windows_are_learned_from_evenly_over_all(tmp_path: Path) -> None:
+    pump(tmp_path / "source/timeseries/pump", learned=64 * 80)
+    write_pictures(tmp_path / "source", tmp_path / "target")
+    starts = sorted(int(path.stem[-5:]) for path in (tmp_path / "target/pump/train/good").iterdir())
+    assert len(starts) == 80  # Every second one of 159.
+    assert set(np.diff(starts)) == {64}
 
 
 def test_frames_belong_to_what_was_learned_to_events_or_to_neither(sets) -> None:
@@ -167,3 +171,64 @@ def test_sets_that_are_there_or_called_alike_are_refused_before_anything_is_writ
     with pytest.raises(RequestError, match="two sets called plate"):
         write_pictures(tmp_path / "source", tmp_path / "other")
     assert not (tmp_path / "other").exists()
+
+
+def test_points_that_are_no_numbers_take_their_labels_along(tmp_path: Path) -> None:
+    folder = tmp_path / "source/pointcloud/ball"
+    balls(folder)
+    points = np.random.default_rng(9).normal(size=(BALL, 3))
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    truth = points[:, 2] > np.sort(points[:, 2])[-CAP]
+    points[np.arange(0, BALL, 7)] = np.nan
+    (folder / "test/spot/0.ply").unlink()
+    np.save(folder / "test/spot/0.npy", points.astype(np.float32))
+    np.save(folder / "ground_truth/spot/0.npy", truth.astype(np.uint8))
+    write_pictures(tmp_path / "source", tmp_path / "target")
+    rows, columns = np.nonzero(levels(tmp_path / "target/ball/ground_truth/spot/0_view0_mask.png"))
+    assert np.hypot(rows - 224, columns - 224).max() < 90
+
+
+@pytest.mark.parametrize(
+    ("truth", "said"), [(None, "no label says which"), (np.zeros(BALL, np.uint8), "no view shows any")]
+)
+def test_a_defect_that_cannot_be_seen_is_not_left_out_in_silence(tmp_path: Path, truth, said: str) -> None:
+    folder = tmp_path / "source/pointcloud/ball"
+    balls(folder)
+    label = folder / "ground_truth/spot/0.npy"
+    label.unlink() if truth is None else np.save(label, truth)
+    with pytest.raises(RequestError, match=said):
+        write_pictures(tmp_path / "source", tmp_path / "target")
+
+
+def test_recordings_of_one_name_in_two_folders_stay_apart(tmp_path: Path) -> None:
+    folder = tmp_path / "source/timeseries/pump"
+    pump(folder)
+    for place in "ab":
+        (folder / place).mkdir()
+        shutil.copy(folder / "run.csv", folder / place)
+    (about,) = json.loads((folder / "labels.json").read_text())["files"].values()
+    (folder / "labels.json").write_text(json.dumps({"files": {"a/run.csv": about, "b/run.csv": about}}))
+    write_pictures(tmp_path / "source", tmp_path / "target")
+    names = {path.stem.partition("_")[0] for path in (tmp_path / "target/pump/test/good").iterdir()}
+    assert names == {"a-run", "b-run"}
+
+
+def test_two_parts_are_never_written_to_one_file(tmp_path: Path) -> None:
+    folder = tmp_path / "source/depth/plate"
+    plates(folder)
+    np.save(folder / "test/good/0.npy", np.random.default_rng(0).uniform(size=(40, 32)))
+    with pytest.raises(RequestError, match="two parts would both be"):
+        write_pictures(tmp_path / "source", tmp_path / "target")
+
+
+def test_a_recording_too_short_to_learn_from_is_refused(tmp_path: Path) -> None:
+    pump(tmp_path / "source/timeseries/pump", learned=40)
+    with pytest.raises(RequestError, match="no 64 samples in a row"):
+        write_pictures(tmp_path / "source", tmp_path / "target")
+
+
+def test_a_folder_without_sets_is_refused_and_one_kind_is_enough(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="has no sets"):
+        write_pictures(tmp_path, tmp_path / "target")
+    pump(tmp_path / "timeseries/pump")
+    assert write_pictures(tmp_path, tmp_path / "target") == ["pump"]

@@ -36,7 +36,6 @@ from tools.localization.imaging import Imaging, ImagingRange
 from tools.localization.looks import Seen
 from tools.localization.manifest import FORMAT
 from tools.localization.memory import PatchMemory
-from tools.localization.moving import moved, offset_of
 from tools.localization.normal import Normal
 from tools.localization.projection import Projection
 from tools.localization.prompted import Prompted
@@ -237,8 +236,7 @@ def test_without_held_out_parts_each_is_scored_by_a_memory_that_has_not_seen_it(
     assert both.manifest.calibration_parts == both.manifest.memory_parts
     # A lone reference gives its map in plain distances, so the scores of two can be worked out from two lone ones.
     lone = [fit_localizer(parts(plate, range(seed, seed + 1)), settings=alone) for seed in range(2)]
-    seen = [moved(part.pixels(), offset_of(part.sha256)) for part in parts(plate, range(2))]
-    plain = [lone[1].localize(seen[0]).score, lone[0].localize(seen[1]).score]
+    plain = [lone[1].localize(plate(0)).score, lone[0].localize(plate(1)).score]
     expected = sorted((score - both.scale.median) / both.scale.deviation for score in plain)
     np.testing.assert_allclose(both.calibration.scores, expected, rtol=1e-4)
 
@@ -250,8 +248,7 @@ def test_pictures_of_one_part_are_held_out_together(plate, tmp_path: Path) -> No
     both = fit_localizer(named, settings=alone)
     lone = [fit_localizer(named[start::2], settings=alone) for start in range(2)]
     assert [found.calibration.count for found in lone] == [0, 0], "of a lone part nothing can be held out"
-    seen = [moved(part.pixels(), offset_of(part.sha256)) for part in named]
-    plain = [lone[1 - seed % 2].localize(pixels).score for seed, pixels in enumerate(seen)]
+    plain = [lone[1 - seed % 2].localize(plate(seed)).score for seed in range(6)]
     expected = sorted((score - both.scale.median) / both.scale.deviation for score in plain)
     np.testing.assert_allclose(both.calibration.scores, expected, rtol=1e-4)
     assert (both.calibration.count, both.calibration.parts) == (6, 2)
@@ -272,8 +269,8 @@ def test_pictures_of_parts_that_were_held_out_for_good_are_told_apart_by_their_o
 
 
 def test_how_far_parts_lie_apart_is_told_by_other_parts(plate) -> None:
-    """Ten pictures, two of each of five parts: without names each has a twin."""
-    twins = [Part(f"sha{n}", lambda n=n: np.roll(plate(n // 2), n % 2, axis=1)) for n in range(10)]
+    """Ten pictures, two of each of five parts, each darker than the last: without names each has a twin."""
+    twins = [Part(f"sha{n}", lambda n=n: np.roll(plate(n // 2) // (1 + n // 2), n % 2, axis=1)) for n in range(10)]
     named = [part._replace(name=str(n // 2)) for n, part in enumerate(twins)]
     alone, apart = (fit_localizer(given, settings=SMALL).imaging.farthest for given in (twins, named))
     assert alone < apart

@@ -16,7 +16,7 @@ from tools.localization.fitting import (
     bring_picture_to_scale,
     bring_to_scale,
     fit_localizer,
-    see_reference,
+    see_references,
     tell_alignment,
     without_each,
 )
@@ -67,7 +67,7 @@ __all__ = [
     "parse_looks",
     "prepared",
     "see",
-    "see_reference",
+    "see_references",
     "tell_alignment",
     "usable_device",
     "without_each",

@@ -22,7 +22,7 @@ from knowledge import FittedPartError, write_atomically
 from tools.localization.appearance import look_at
 from tools.localization.backbones import Backbone
 from tools.localization.differences import Difference, ResidualScale
-from tools.localization.fitting import MOST_BYTES, Part, Progress, see_reference, shown_parts
+from tools.localization.fitting import MOST_BYTES, Part, Progress, see_references, shown_parts
 from tools.localization.looks import Dimensions, Seen, dimensions, see, shrunk
 from tools.localization.manifest import LocalizerSettings
 from tools.localization.normal import Normal
@@ -166,7 +166,8 @@ def _altered(
     remembered, others = _divided(product, random)
     appearance = look_at((part.pixels() for part in remembered), localizer.areas)
     generator, room = torch.Generator().manual_seed(settings.seed), MOST_BYTES // len(remembered)
-    seen = [see_reference(backbone, part, appearance.areas).thinned(room, generator, grey=False) for part in remembered]
+    references = see_references(backbone, remembered, appearance.areas)
+    seen = [reference.thinned(room, generator, grey=False) for reference in references]
     without_template = localizer.model_copy(update={"aligned": False})  # Nobody asks for one here.
     normal = Normal.fit(seen, without_template, appearance)
     del seen

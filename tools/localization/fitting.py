@@ -19,7 +19,7 @@ from tools.localization.imaging import Imaging, ImagingRange, farthest
 from tools.localization.localizer import Localizer
 from tools.localization.looks import Seen, see
 from tools.localization.manifest import FORMAT, LocalizerSettings, Manifest
-from tools.localization.moving import offset_of
+from tools.localization.moving import UNMOVED, offsets_of
 from tools.localization.normal import Normal
 from tools.localization.odd_parts import odd_parts
 from tools.localization.prompted import Prompted
@@ -57,16 +57,10 @@ class Part(NamedTuple):
     """By which pictures of the same part are told; without it a picture is of a part of its own."""
 
 
-Look = Callable[[Backbone, Part, Sequence[int]], Seen]
-
-
-def see_reference(backbone: Backbone, part: Part, areas: Sequence[int]) -> Seen:
-    """At each of the `areas`, as if it had been put down a little elsewhere (see `moving`): what memories are chosen from."""
-    return see(backbone, part.pixels(), areas, offset=offset_of(part.sha256))
-
-
-def _see_as_it_is(backbone: Backbone, part: Part, areas: Sequence[int]) -> Seen:
-    return see(backbone, part.pixels(), areas)
+def see_references(backbone: Backbone, parts: Sequence[Part], areas: Sequence[int]) -> Iterator[Seen]:
+    """At each of the `areas`, some as if they had been put down once more: what memories are chosen from."""
+    for part, offset in zip(parts, offsets_of([part.sha256 for part in parts]), strict=True):
+        yield see(backbone, part.pixels(), areas, offset=offset)
 
 
 def fit_localizer(
@@ -80,7 +74,8 @@ def fit_localizer(
     With `calibration_parts`, scores are calibrated on those (split conformal), on which nothing else hangs but the unit of
     the maps and what pictures usually look like. Without, each memory part is scored by a memory of the other folds, and
     new parts by the memory of all: after cross-conformal prediction (Vovk 2015), whose promise it keeps approximately.
-    Pictures of one part are held out together.
+    Pictures of one part are held out together. What is judged is seen as it is; memories hold some of it as if it had been
+    put down once more.
     """
     settings = settings or LocalizerSettings()
     if not memory_parts:
@@ -95,7 +90,7 @@ def fit_localizer(
     told = _Told.by(_some(others, _SCALED_BY), _some(whole, _SCALED_BY) if others else [], settings, adapted)
     normal = told.complete(Normal.fit(learned, settings, appearance))
     if calibration_parts:
-        held_out = _seen_in_turn(_see_as_it_is, backbone, calibration_parts, appearance, "calibrating", progress)
+        held_out = _seen_in_turn(backbone, calibration_parts, appearance, progress)
         judged = [_judged(normal, seen) for seen in held_out]
     else:
         judged = [_judged(told.complete(known), seen) for known, seen in zip(others, whole, strict=False)]
@@ -268,42 +263,52 @@ def _score(part: _Judged, scale: maps.MapScale) -> float:
 def _see_all(
     backbone: Backbone, parts: Sequence[Part], appearance: Appearance, progress: Progress, *, thin: bool
 ) -> tuple[list[Seen], list[Seen]]:
-    """What memories are chosen from, and what can be judged.
+    """What memories are chosen from, and what can be judged: as it is.
 
     `thin` bounds what many parts take: of each as many patches are kept, by chance, as there is room for, and only some
     of the parts can be judged.
     """
-    found = _seen_in_turn(see_reference, backbone, parts, appearance, "reading references", progress)
-    if not thin:
-        whole = list(_all_kept(found, len(parts)))
-        return whole, whole
+    count = len(parts)
+    to_judge, to_compare = (set(_some(range(count), most)) for most in (_SCALED_BY if thin else count, _MOST_PICTURES))
     generator = torch.Generator().manual_seed(0)
-    to_judge, to_compare = (set(_some(range(len(parts)), most)) for most in (_SCALED_BY, _MOST_PICTURES))
-    thinned, whole = [], []
-    for number, seen in enumerate(found):
-        thinned.append(seen.thinned(MOST_BYTES // len(parts), generator, grey=number in to_compare))
-        whole += [seen] if number in to_judge else []
-    return thinned, whole
+    learned, whole = [], []
+    for number, seen in enumerate(see_references(backbone, parts, appearance.areas)):
+        progress("reading references", number, count)
+        if thin:
+            learned.append(seen.thinned(MOST_BYTES // count, generator, grey=number in to_compare))
+        else:
+            _require_room(seen, count)
+            learned.append(seen)
+        if number in to_judge:
+            whole.append(_unmoved(backbone, parts[number], seen, appearance))
+    progress("reading references", count, count)
+    return learned, whole
 
 
-def _all_kept(pictures: Iterator[Seen], count: int) -> Iterator[Seen]:
-    """The same, refused at the first of them where so many are more than can be kept."""
-    for seen in pictures:
-        if seen.size * count > _MOST_KEPT:
-            raise FittedPartError(
-                f"{count} pictures are more than can be held out in turn, since {seen.size / 1e6:.1f} MB are kept of each; give "
-                f"{_MOST_KEPT // seen.size} or fewer, or pictures of other parts to calibrate on"
-            )
-        yield seen
+def _unmoved(backbone: Backbone, part: Part, seen: Seen, appearance: Appearance) -> Seen:
+    """As a part of the memory lay: parts that are judged are not moved either."""
+    if seen.offset == UNMOVED:
+        return seen
+    return see(backbone, part.pixels(), appearance.areas)._replace(grey=seen.grey)
+
+
+def _require_room(seen: Seen, count: int) -> None:
+    """For so many pictures to be held out in turn, of which every second one is kept moved as well."""
+    size = seen.size + seen.size // 2
+    if size * count > _MOST_KEPT:
+        raise FittedPartError(
+            f"{count} pictures are more than can be held out in turn, since {size / 1e6:.1f} MB are kept of each; give "
+            f"{_MOST_KEPT // size} or fewer, or pictures of other parts to calibrate on"
+        )
 
 
 def _seen_in_turn(
-    look: Look, backbone: Backbone, parts: Sequence[Part], appearance: Appearance, what: str, progress: Progress
+    backbone: Backbone, parts: Sequence[Part], appearance: Appearance, progress: Progress
 ) -> Iterator[Seen]:
     for done, part in enumerate(parts):
-        progress(what, done, len(parts))
-        yield look(backbone, part, appearance.areas)
-    progress(what, len(parts), len(parts))
+        progress("calibrating", done, len(parts))
+        yield see(backbone, part.pixels(), appearance.areas)
+    progress("calibrating", len(parts), len(parts))
 
 
 def _some(items: Sequence[T], most: int) -> Sequence[T]:

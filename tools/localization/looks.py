@@ -42,6 +42,8 @@ class Seen(NamedTuple):
     width: int
     precision: str
     """In which the backbone saw it."""
+    offset: Offset = UNMOVED
+    """By which it was moved when the backbone saw it."""
 
     @property
     def size(self) -> int:
@@ -73,7 +75,7 @@ def see(
     patches = tuple(layer[0] for layers in of_looks for layer in layers)
     of_grey, (height, width) = grey(picture), pixels.shape[:2]
     taken = Imaging.of(of_grey, height, width)
-    return Seen(patches, found[0].embeddings[0], of_grey, taken, height, width, precision)
+    return Seen(patches, found[0].embeddings[0], of_grey, taken, height, width, precision, offset)
 
 
 class Prepared(NamedTuple):
