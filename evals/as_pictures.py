@@ -1,11 +1,12 @@
 """Height maps, scans, recordings and videos with labels -> folders of pictures in MVTec's layout, for `anomalyst bench`.
 
-Kinds of pictures that the localiser of pictures was not made with: how does it do where nothing was tuned on? What follows
-a part's name in that of a file tells its views, windows and frames: `bench --part-name '{part}_view*'`, `_at*`, `_frame*`.
+Kinds of pictures that the localiser of pictures was not made with: how does it do where nothing was tuned on? The views of
+one scan are told by `bench --part-name '{part}_view*'`.
 """
 
 import argparse
-import json
+import sys
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from evals.geometry import GeometrySet, LabelledPart, geometry_sets, truth_of
+from evals.labels import NAME, labelled_bytes, read_labels
 from evals.recordings import read_cases
 from knowledge import InputError, RequestError
 from tools import (
@@ -66,7 +68,14 @@ class _Labelled(NamedTuple):
     """(H, W) where it is anomalous; `None` where it is not, or only the picture as a whole is labelled."""
 
 
-def write_pictures(source: Path, target: Path) -> list[str]:
+class Written(NamedTuple):
+    """Names of the sets that were written, and of recordings that are of several products and were not."""
+
+    sets: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+
+def write_pictures(source: Path, target: Path) -> Written:
     """Write all sets below `depth`, `pointcloud`, `timeseries` and `video` of a folder as pictures, and say which.
 
     Heights are grey levels on one scale a product, black where there is no data. A scan becomes nine views by cameras
@@ -75,12 +84,14 @@ def write_pictures(source: Path, target: Path) -> list[str]:
     learned lie on the edge, and channels that never varied are left out; a window of which a part belongs to an event, but
     less than half, is left out. A video becomes its sampled frames.
 
-    Raises `RequestError` where there are no sets, for sets that are there already or called alike, recordings too short to
-    learn from, and anomalous parts without a label or that no view shows.
+    A set is there as a whole or not at all. Raises `RequestError` where there are no sets, for sets that are there already
+    or called alike, recordings too short to learn from, labels that cannot be read or do not fit, and anomalous parts
+    without a label or that no view shows.
     """
+    recordings = {folder: _of_one_product(folder) for folder in _folders(source / "timeseries")}
     sets = [(each.name, _PICTURES_OF[each.modality](each)) for each in _geometry_sets(source)]
-    sets += [(folder.name, _plots(folder)) for folder in sorted((source / "timeseries").glob("*")) if _of_one(folder)]
-    sets += [(labels.parent.name, _frames(labels)) for labels in sorted((source / "video").glob("*/labels.json"))]
+    sets += [(folder.name, _plots(folder)) for folder, of_one in recordings.items() if of_one]
+    sets += [(folder.name, _frames(folder)) for folder in _folders(source / "video")]
     names = [name for name, _ in sets]
     if not names:
         raise RequestError(f"{source} has no sets below depth, pointcloud, timeseries or video; give a folder that has")
@@ -91,11 +102,17 @@ def write_pictures(source: Path, target: Path) -> list[str]:
             raise RequestError(f"{target / name} is there already; give another folder")
     for name, pictures in sets:
         _write(pictures, target / name)
-    return names
+    return Written(tuple(names), tuple(folder.name for folder, of_one in recordings.items() if not of_one))
+
+
+def _folders(folder: Path) -> list[Path]:
+    """Those with labels."""
+    return [labels.parent for labels in sorted(folder.glob(f"*/{NAME}"))]
 
 
 def _geometry_sets(source: Path) -> list[GeometrySet]:
-    return geometry_sets(source) if any(any((source / modality).glob("*")) for modality in _PICTURES_OF) else []
+    given = [folder for modality in _PICTURES_OF for folder in (source / modality).glob("*/train/good")]
+    return geometry_sets(source) if given else []
 
 
 def _of_height_maps(labelled: GeometrySet) -> Iterator[_Labelled]:
@@ -104,8 +121,15 @@ def _of_height_maps(labelled: GeometrySet) -> Iterator[_Labelled]:
     for part in _parts(labelled):
         found = read_height_map(part.path.read_bytes(), part.path.name)
         levels = 1 + 254 * np.clip((found.heights - low) / (high - low), 0, 1)
-        truth = truth_of(part, found) if part.anomalous else None
+        truth = _truth(part, found) if part.anomalous else None
         yield _Labelled(_place(part.path), np.nan_to_num(levels).astype(np.uint8), truth)
+
+
+def _truth(part: LabelledPart, native: Any) -> Mask:
+    truth = truth_of(part, native)
+    if truth is None:
+        raise RequestError(f"{part.path}: no label says what of it is anomalous; add it below ground_truth")
+    return truth
 
 
 def _heights(path: Path) -> NDArray[np.float32]:
@@ -120,14 +144,14 @@ def _of_scans(labelled: GeometrySet) -> Iterator[_Labelled]:
         masks = _masks(part, cloud, [view.index for view in views])
         for number, (view, mask) in enumerate(zip(views, masks, strict=True)):
             if not part.anomalous or mask.any():
-                yield _Labelled(f"{_place(part.path)}_view{number}", view.pixels, mask if part.anomalous else None)
+                yield _Labelled(
+                    f"{_place_apart(part.path)}_view{number}", view.pixels, mask if part.anomalous else None
+                )
 
 
 def _masks(part: LabelledPart, cloud: PointCloud, views: Sequence[NDArray[np.int32]]) -> list[Mask]:
     """(H, W) where each of the views shows a defect; nowhere where it shows too little of it."""
-    truth = truth_of(part, cloud)
-    if truth is None:
-        raise RequestError(f"{part.path}: no label says which of its points are anomalous; add it below ground_truth")
+    truth = _truth(part, cloud)
     masks = [(index >= 0) & truth[index] for index in views]
     most = max(int(mask.sum()) for mask in masks)
     if part.anomalous and not most:
@@ -148,14 +172,19 @@ def _unturned(points: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     return pose
 
 
-def _of_one(folder: Path) -> bool:
-    """Whether a set is of one product, which a single recording under `train/good` tells."""
+def _of_one_product(folder: Path) -> bool:
+    """Which a single recording under `train/good` tells."""
     return len(list((folder / "train" / "good").glob("*.csv"))) == 1
 
 
 def _plots(folder: Path) -> Iterator[_Labelled]:
     cases = list(read_cases(folder))
-    learned = list({id(recording): recording.values for case in cases for recording in case.train}.values())
+    learned = list({part.values.tobytes(): part.values for case in cases for part in case.train}.values())
+    channels = {values.shape[1] for values in (*learned, *(case.recording.values for case in cases))}
+    if len(channels) > 1:
+        raise RequestError(
+            f"{folder}: recordings have {min(channels)} to {max(channels)} channels; one product has the same"
+        )
     ranges = _ranges(np.concatenate(learned))
     starts = [
         (number, first)
@@ -195,11 +224,13 @@ def _plot(values: NDArray[np.float64], ranges: Mapping[int, Range]) -> Pixels:
     return np.concatenate(bands)
 
 
-def _frames(labels: Path) -> Iterator[_Labelled]:
-    for name, about in json.loads(labels.read_text())["files"].items():
-        video = read_video((labels.parent / name).read_bytes(), name)
+def _frames(folder: Path) -> Iterator[_Labelled]:
+    for name, about in read_labels(folder / NAME).items():
+        if about.train_frames is None:
+            raise RequestError(f"{folder / NAME}: {name} needs train_frames")
+        video = read_video(labelled_bytes(folder, name), name)
         for number, frame in zip(video.numbers, video.frames, strict=True):
-            kind = _kind(int(number), about["train_frames"], about["intervals"])
+            kind = _kind(int(number), about.train_frames, about.intervals)
             if kind:
                 yield _Labelled(f"{kind}/{_joined(name)}_frame{number:05}", frame)
 
@@ -226,23 +257,33 @@ def _place(path: Path) -> str:
     return "/".join(path.with_suffix("").parts[-3:])
 
 
+def _place_apart(path: Path) -> str:
+    """With its folders in its name, by which parts of two folders that are called alike are told."""
+    place = Path(_place(path))
+    return f"{place.parent}/{'-'.join(place.parts)}"
+
+
 def _joined(name: str) -> str:
     """A path of the set as the name of a file, since names alone may be alike."""
     return "-".join(Path(name).with_suffix("").parts)
 
 
 def _write(pictures: Iterable[_Labelled], folder: Path) -> None:
-    for picture in pictures:
-        _save(picture.pixels, folder / f"{picture.place}.png")
-        if picture.truth is not None:
-            place = picture.place.replace("test/", "ground_truth/", 1)
-            _save(picture.truth.astype(np.uint8) * 255, folder / f"{place}_mask.png")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as beside:
+        whole = Path(beside) / folder.name
+        for picture in pictures:
+            _save(picture.pixels, whole / f"{picture.place}.png")
+            if picture.truth is not None:
+                place = picture.place.replace("test/", "ground_truth/", 1)
+                _save(picture.truth.astype(np.uint8) * 255, whole / f"{place}_mask.png")
+        whole.rename(folder)
 
 
 def _save(pixels: Pixels, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists():
-        raise RequestError(f"two parts would both be {path}; rename one of the files called {path.stem}")
+        raise RequestError(f"two parts would both be {path.name}; rename one of the files called {path.stem}")
     Image.fromarray(pixels).save(path)
 
 
@@ -252,7 +293,10 @@ def main() -> None:
     parser.add_argument("target", type=Path, help="folder for the pictures")
     arguments = parser.parse_args()
     try:
-        print(*write_pictures(arguments.source, arguments.target), sep="\n")  # noqa: T201
+        written = write_pictures(arguments.source, arguments.target)
+        print(*written.sets, sep="\n")  # noqa: T201
+        for name in written.left_out:
+            print(f"{name}: left out, since its recordings are of several products", file=sys.stderr)  # noqa: T201
     except InputError as error:
         parser.error(str(error))
 

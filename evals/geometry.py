@@ -157,16 +157,26 @@ def _fit(modality: str) -> Callable[..., Any]:
 
 
 def truth_of(part: LabelledPart, native: Any) -> Mask | None:
-    """For each element of the asset; `None` where an anomalous part has none."""
+    """For each element of the asset; `None` where an anomalous part has none. Raises `RequestError` for labels of another."""
     if not part.anomalous:
         return np.zeros(_shape(native), np.bool_)
     if part.truth is None:
         return None
-    if isinstance(native, HeightMap):
-        with Image.open(part.truth) as image:
+    try:
+        truth = _labels_of(part.truth, getattr(native, "kept", None))
+    except (OSError, ValueError, IndexError) as error:
+        raise RequestError(f"{part.truth}: cannot be read as labels of {part.path.name} ({error})") from error
+    if truth.shape != _shape(native):
+        raise RequestError(f"{part.truth}: has labels of shape {truth.shape}, and {part.path.name} {_shape(native)}")
+    return truth
+
+
+def _labels_of(path: Path, kept: NDArray[np.int64] | None) -> Mask:
+    """Of those elements of the file that were `kept`, or of all."""
+    if path.suffix == ".png":
+        with Image.open(path) as image:
             return np.asarray(image.convert("L")) > 0
-    labels = np.load(part.truth, allow_pickle=False)
-    kept = getattr(native, "kept", None)
+    labels = np.load(path, allow_pickle=False)
     return np.asarray(labels if kept is None else labels[kept]) > 0
 
 

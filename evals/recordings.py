@@ -1,6 +1,5 @@
 """Benchmark on sensor recordings: learn what is normal, score every sample of the test recordings, and say how well."""
 
-import json
 import statistics
 import time
 import warnings
@@ -18,6 +17,7 @@ from rich.table import Table
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from evals.event_metrics import best_event_f1, event_scores, intervals_of, vus_pr
+from evals.labels import NAME, labelled_bytes, read_labels
 from knowledge import RequestError
 from tools import Progress, Recording, fit_recording, read_recording
 
@@ -89,7 +89,7 @@ def run_recordings(
     """
     rivals = {name: _peer(name, seed) for name in peers}
     folder = source / "timeseries" if (source / "timeseries").is_dir() else source
-    found = sorted(path.parent.name for path in folder.glob("*/labels.json"))
+    found = sorted(path.parent.name for path in folder.glob(f"*/{NAME}"))
     if unknown := [name for name in names or found if name not in found] or not found:
         raise RequestError(
             f"there is no set {unknown} of recordings in {folder}; there are {', '.join(found) or 'none'}"
@@ -111,24 +111,25 @@ def run_recordings(
 
 def read_cases(folder: Path) -> Iterator[Case]:
     """Of one set; trained on the rows or the file that the labels name, else on all files under train/good."""
-    labels = json.loads((folder / "labels.json").read_text())["files"]
-    shared = tuple(_read(path) for path in sorted((folder / "train" / "good").glob("*.csv")))
-    for name, about in labels.items():
-        recording = _read(folder / name)
-        truth = np.zeros(about["n_rows"], np.bool_)
-        for first, last in about["intervals"]:
-            truth[first : last + 1] = True
-        truth = truth if recording.rows is None else truth[recording.rows]
-        if "train_rows" in about:
-            judged_from = int(about["train_rows"][1]) + 1
+    shared = tuple(
+        _read(folder, path.relative_to(folder).as_posix()) for path in sorted((folder / "train" / "good").glob("*.csv"))
+    )
+    for name, about in read_labels(folder / NAME).items():
+        recording = _read(folder, name)
+        rows = np.arange(recording.samples) if recording.rows is None else recording.rows
+        truth = np.zeros(recording.samples, np.bool_)
+        for first, last in about.intervals:
+            truth |= (rows >= first) & (rows <= last)
+        if about.train_rows:
+            judged_from = about.train_rows[1] + 1
             yield Case(name, (_beginning(recording, judged_from),), recording, truth, judged_from)
         else:
-            train = (_read(folder / about["train_file"]),) if "train_file" in about else shared
+            train = (_read(folder, about.train_file),) if about.train_file else shared
             yield Case(name, train, recording, truth, 0)
 
 
-def _read(path: Path) -> Recording:
-    return read_recording(path.read_bytes(), path.name, ignore=_LABELS)
+def _read(folder: Path, name: str) -> Recording:
+    return read_recording(labelled_bytes(folder, name), Path(name).name, ignore=_LABELS)
 
 
 def _beginning(recording: Recording, samples: int) -> Recording:

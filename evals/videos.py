@@ -1,7 +1,6 @@
 """How well events in videos are found: when each begins and ends, what is missed, and what is taken for one."""
 
 import functools
-import json
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -15,8 +14,9 @@ from rich.table import Table
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from agent import CONVEYOR_KINDS, write_conveyor
+from evals.labels import NAME, FileLabels, labelled_bytes, read_labels
 from evals.video_peers import VideoPeer, load_video_peer
-from knowledge import AssetError
+from knowledge import AssetError, RequestError
 from tools import (
     STRETCH,
     Video,
@@ -214,21 +214,21 @@ def _worst(events: Sequence[dict[str, Any]], key: str) -> str:
 
 def _labelled(source: Path, names: Sequence[str]) -> list[LabelledVideo]:
     found = []
-    for labels in sorted((source / "video").glob("*/labels.json")):
+    for labels in sorted((source / "video").glob(f"*/{NAME}")):
         if not names or labels.parent.name in names:
-            for name, about in json.loads(labels.read_text())["files"].items():
+            for name, about in read_labels(labels).items():
                 found.append(_of_file(labels.parent, name, about))
     return found
 
 
-def _of_file(folder: Path, name: str, about: dict[str, Any]) -> LabelledVideo:
-    path = folder / name
-    video = read_video(path.read_bytes(), name)
-    first, last = about["train_frames"]
-    normal = video.between(first, last)
-    spans = tuple((begin / about["fps"], end / about["fps"]) for begin, end in about["intervals"])
+def _of_file(folder: Path, name: str, about: FileLabels) -> LabelledVideo:
+    if about.fps is None or about.train_frames is None:
+        raise RequestError(f"{folder / NAME}: {name} needs fps and train_frames")
+    video = read_video(labelled_bytes(folder, name), name)
+    normal = video.between(*about.train_frames)
+    spans = tuple((begin / about.fps, end / about.fps) for begin, end in about.intervals)
     return LabelledVideo(
-        folder.name, path.stem, False, (lambda: normal,), lambda: video, spans, float(normal.times[-1])
+        folder.name, Path(name).stem, False, (lambda: normal,), lambda: video, spans, float(normal.times[-1])
     )
 
 

@@ -1,13 +1,11 @@
 """Folders of labelled sets by modality: image, depth, pointcloud, timeseries, video."""
 
-import json
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, Field, ValidationError
 
 from evals.cases import Place
 from evals.converters.layout import (
@@ -28,6 +26,7 @@ from evals.converters.layout import (
 )
 from evals.converters.masks import NO_MASK, labelled_place, masked_place
 from evals.converters.mvtec import read_mvtec
+from evals.labels import NAME, FileLabels, read_labels
 from knowledge import AssetError, Modality, RequestError
 from tools import read_recording
 
@@ -36,20 +35,6 @@ _GEOMETRY: dict[str, Modality] = {"depth": "depth", "pointcloud": "point_cloud"}
 _LABELS = ("anomaly", "changepoint")
 """Columns of recordings that hold the truth, which no detector may see."""
 _WHAT = "folders named image, depth, pointcloud, timeseries or video, one of them, or one of their sets"
-
-
-class _About(BaseModel):
-    """What labels.json says of a file; numbers are of rows or frames, from 0, inclusive."""
-
-    intervals: tuple[tuple[int, int], ...]
-    train_rows: tuple[int, int] | None = None
-    train_file: str | None = None
-    fps: float | None = Field(default=None, gt=0)
-    train_frames: tuple[int, int] | None = None
-
-
-class _Labels(BaseModel):
-    files: dict[str, _About]
 
 
 def read_modality_sets(source: Path, seed: int, notes: Notes) -> Layout:
@@ -105,8 +90,8 @@ def _of_modality(root: Path, name: str, only: str, seed: int, notes: Notes) -> L
     if name in _GEOMETRY:
         return _geometry(root, name, only)
     read = _recordings if name == "timeseries" else _videos
-    homes = [path.parent for path in sorted((root / name).glob("*/labels.json")) if only in ("", path.parent.name)]
-    found = [read(home, _labels(home / "labels.json"), notes) for home in homes]
+    homes = [path.parent for path in sorted((root / name).glob(f"*/{NAME}")) if only in ("", path.parent.name)]
+    found = [read(home, read_labels(home / NAME), notes) for home in homes]
     return Layout(
         name, tuple(p for each in found for p in each.products), tuple(p for each in found for p in each.parts)
     )
@@ -158,17 +143,7 @@ def _geometry_truth(name: str, truth: Path | None, asset: Path, defect_type: str
 # -- recordings and videos -------------------------------------------------------------------------------------------
 
 
-def _labels(path: Path) -> dict[str, _About]:
-    try:
-        return _Labels.model_validate(json.loads(path.read_bytes())).files
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise RequestError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise RequestError(f"{path}: cannot be read as labels ({error}); put the file back as it was") from error
-
-
-def _recordings(home: Path, labels: dict[str, _About], notes: Notes) -> Layout:
+def _recordings(home: Path, labels: dict[str, FileLabels], notes: Notes) -> Layout:
     """Files that bring their own rows or file to learn from are products of their own: they come of other sensors."""
     parts, products = [], {}
     for name, about in labels.items():
@@ -184,22 +159,22 @@ def _recordings(home: Path, labels: dict[str, _About], notes: Notes) -> Layout:
     return Layout(home.name, tuple(products.values()), tuple(parts))
 
 
-def _kind(about: _About) -> str:
+def _kind(about: FileLabels) -> str:
     return "anomaly" if about.intervals else GOOD
 
 
-def _learned(product: Any, home: Path, path: Path, about: _About) -> Known:
+def _learned(product: Any, home: Path, path: Path, about: FileLabels) -> Known:
     if about.train_rows is not None:
         return Known(product, cut=partial(_cut_rows, path, about.train_rows))
     if about.train_file is None:
         return Known(product, good=(home / "train" / GOOD,))
-    file = named_inside(home, about.train_file, f"{home / 'labels.json'}: train_file")
+    file = named_inside(home, about.train_file, f"{home / NAME}: train_file")
     if file is None:
-        raise RequestError(f"{home / 'labels.json'}: train_file {about.train_file!r} is not there")
+        raise RequestError(f"{home / NAME}: train_file {about.train_file!r} is not there")
     return Known(product, good_files=(file,))
 
 
-def _over_time(product: str, home: Path, path: Path, about: _About, kind: str, truth: Any) -> Part:
+def _over_time(product: str, home: Path, path: Path, about: FileLabels, kind: str, truth: Any) -> Part:
     return Part(
         product=product,
         name=f"{kind}/{path.stem}",
@@ -212,14 +187,14 @@ def _over_time(product: str, home: Path, path: Path, about: _About, kind: str, t
 
 
 def _file(home: Path, name: str, notes: Notes) -> Path | None:
-    path = named_inside(home, name, f"{home / 'labels.json'}: files")
+    path = named_inside(home, name, f"{home / NAME}: files")
     if path is None or not path.is_file():
         notes.add("a file of labels.json that is not there, which is left out", home / name)
         return None
     return path
 
 
-def _seconds_of_rows(path: Path, about: _About, kind: str, notes: Notes) -> Truth:
+def _seconds_of_rows(path: Path, about: FileLabels, kind: str, notes: Notes) -> Truth:
     """By the recording's own clock; the same clock counts rows where the file has no times."""
     defect_type = type_of(kind)
     try:
@@ -246,14 +221,14 @@ def _cut_rows(path: Path, rows: Sequence[int], folder: Path) -> None:
     (folder / path.name).write_bytes(lines[0] + b"".join(lines[1 + rows[0] : 2 + rows[1]]))
 
 
-def _videos(home: Path, labels: dict[str, _About], notes: Notes) -> Layout:
+def _videos(home: Path, labels: dict[str, FileLabels], notes: Notes) -> Layout:
     parts, products = [], []
     for name, about in labels.items():
         path = _file(home, name, notes)
         if path is None:
             continue
         if about.fps is None or about.train_frames is None or about.train_frames[0] != 0:
-            raise RequestError(f"{home / 'labels.json'}: {name} needs fps, and train_frames that begin with 0")
+            raise RequestError(f"{home / NAME}: {name} needs fps, and train_frames that begin with 0")
         product = product_of(f"{home.name}_{path.stem}" if len(labels) > 1 else home.name, "video")
         products.append(Known(product, cut=partial(_cut_frames, path, about.train_frames[1])))
         truth = partial(_seconds_of_frames, about.intervals, about.fps)

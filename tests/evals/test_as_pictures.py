@@ -86,7 +86,11 @@ def sets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, LabelledSet]:
     balls(source / "pointcloud" / "ball")
     pump(source / "timeseries" / "pump")
     belt(source / "video" / "belt")
-    assert write_pictures(source, target) == ["plate", "ball", "pump", "belt"]
+    shutil.copytree(source / "timeseries" / "pump", source / "timeseries" / "pumps")
+    shutil.copy(source / "timeseries/pump/run.csv", source / "timeseries/pumps/train/good")
+    (source / "depth" / ".DS_Store").touch()
+    assert write_pictures(source, target) == (("plate", "ball", "pump", "belt"), ("pumps",))
+    assert sorted(path.name for path in target.iterdir()) == ["ball", "belt", "plate", "pump"]
     return {labelled.name: labelled for labelled in read_sets(str(target), [], 0)}
 
 
@@ -115,7 +119,9 @@ def test_a_scan_is_seen_from_nine_sides(sets) -> None:
 
 def test_a_view_is_anomalous_where_it_shows_the_defect(sets) -> None:
     # From above; the other four look from below.
-    assert [image.path.stem for image in bad(sets["ball"])] == [f"0_view{number}" for number in (0, 1, 3, 5, 7)]
+    assert [image.path.stem for image in bad(sets["ball"])] == [
+        f"test-spot-0_view{number}" for number in (0, 1, 3, 5, 7)
+    ]
     above = bad(sets["ball"])[0].truth(448, 448)
     rows, columns = np.nonzero(above)
     assert abs(rows.mean() - 224) < 8
@@ -184,12 +190,17 @@ def test_points_that_are_no_numbers_take_their_labels_along(tmp_path: Path) -> N
     np.save(folder / "test/spot/0.npy", points.astype(np.float32))
     np.save(folder / "ground_truth/spot/0.npy", truth.astype(np.uint8))
     write_pictures(tmp_path / "source", tmp_path / "target")
-    rows, columns = np.nonzero(levels(tmp_path / "target/ball/ground_truth/spot/0_view0_mask.png"))
+    rows, columns = np.nonzero(levels(tmp_path / "target/ball/ground_truth/spot/test-spot-0_view0_mask.png"))
     assert np.hypot(rows - 224, columns - 224).max() < 90
 
 
 @pytest.mark.parametrize(
-    ("truth", "said"), [(None, "no label says which"), (np.zeros(BALL, np.uint8), "no view shows any")]
+    ("truth", "said"),
+    [
+        (None, "no label says what"),
+        (np.zeros(BALL, np.uint8), "no view shows any"),
+        (np.ones(BALL - 1, np.uint8), "cannot be read as labels of 0.ply"),
+    ],
 )
 def test_a_defect_that_cannot_be_seen_is_not_left_out_in_silence(tmp_path: Path, truth, said: str) -> None:
     folder = tmp_path / "source/pointcloud/ball"
@@ -198,6 +209,58 @@ def test_a_defect_that_cannot_be_seen_is_not_left_out_in_silence(tmp_path: Path,
     label.unlink() if truth is None else np.save(label, truth)
     with pytest.raises(RequestError, match=said):
         write_pictures(tmp_path / "source", tmp_path / "target")
+    assert not list((tmp_path / "target").iterdir()), "a set is there as a whole or not at all"
+
+
+def test_a_mask_of_another_size_is_refused_and_so_is_a_dent_without_one(tmp_path: Path) -> None:
+    folder = tmp_path / "source/depth/plate"
+    plates(folder)
+    mask = folder / "ground_truth/dent/0_mask.png"
+    png(mask, np.zeros((9, 9), np.uint8))
+    with pytest.raises(RequestError, match=r"labels of shape \(9, 9\)"):
+        write_pictures(tmp_path / "source", tmp_path / "target")
+    mask.unlink()
+    with pytest.raises(RequestError, match="no label says what"):
+        write_pictures(tmp_path / "source", tmp_path / "target")
+
+
+def test_views_are_told_by_the_part_that_they_show(sets, tmp_path: Path) -> None:
+    """So that `bench --part-name '{part}_view*'` finds no part both learned from and tested."""
+    learned, tested = (
+        {path.stem.partition("_view")[0] for path in paths}
+        for paths in (sets["ball"].train, [image.path for image in sets["ball"].test])
+    )
+    assert learned == {"train-good-0", "train-good-1"}
+    assert not learned & tested
+
+
+@pytest.mark.parametrize(
+    ("modality", "said"), [("timeseries", "gone.csv, which cannot be read"), ("video", "gone.csv needs train_frames")]
+)
+def test_labels_of_what_is_not_there_or_not_enough_are_refused(tmp_path: Path, modality: str, said: str) -> None:
+    folder = tmp_path / "source" / modality / "pump"
+    pump(folder)
+    (folder / "labels.json").write_text('{"files": {"gone.csv": {"intervals": []}}}')
+    with pytest.raises(RequestError, match=said):
+        write_pictures(tmp_path / "source", tmp_path / "target")
+    (folder / "labels.json").write_text("{")
+    with pytest.raises(RequestError, match="cannot be read as labels"):
+        write_pictures(tmp_path / "source", tmp_path / "target")
+
+
+def test_a_file_that_several_recordings_learn_from_is_learned_once_and_channels_must_be_the_same(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "source/timeseries/pump"
+    pump(folder)
+    shutil.copy(folder / "run.csv", folder / "walk.csv")
+    about = {"intervals": [[400, 590]], "train_file": "train/good/idle.csv"}
+    (folder / "labels.json").write_text(json.dumps({"files": {"run.csv": about, "walk.csv": about}}))
+    write_pictures(tmp_path / "source", tmp_path / "target")
+    assert len(list((tmp_path / "target/pump/train/good").iterdir())) == 19
+    np.savetxt(folder / "walk.csv", np.zeros((640, 2)), "%.3f", ",", header="flow,level", comments="")
+    with pytest.raises(RequestError, match="2 to 3 channels"):
+        write_pictures(tmp_path / "source", tmp_path / "other")
 
 
 def test_recordings_of_one_name_in_two_folders_stay_apart(tmp_path: Path) -> None:
@@ -231,4 +294,4 @@ def test_a_folder_without_sets_is_refused_and_one_kind_is_enough(tmp_path: Path)
     with pytest.raises(RequestError, match="has no sets"):
         write_pictures(tmp_path, tmp_path / "target")
     pump(tmp_path / "timeseries/pump")
-    assert write_pictures(tmp_path, tmp_path / "target") == ["pump"]
+    assert write_pictures(tmp_path, tmp_path / "target").sets == ("pump",)

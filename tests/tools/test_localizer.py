@@ -269,8 +269,8 @@ def test_pictures_of_parts_that_were_held_out_for_good_are_told_apart_by_their_o
 
 
 def test_how_far_parts_lie_apart_is_told_by_other_parts(plate) -> None:
-    """Ten pictures, two of each of five parts, each darker than the last: without names each has a twin."""
-    twins = [Part(f"sha{n}", lambda n=n: np.roll(plate(n // 2) // (1 + n // 2), n % 2, axis=1)) for n in range(10)]
+    """Ten pictures, two of each of five parts: without names each has a twin."""
+    twins = [Part(f"sha{n}", lambda n=n: np.roll(plate(n // 2), n % 2, axis=1)) for n in range(10)]
     named = [part._replace(name=str(n // 2)) for n, part in enumerate(twins)]
     alone, apart = (fit_localizer(given, settings=SMALL).imaging.farthest for given in (twins, named))
     assert alone < apart

@@ -19,7 +19,7 @@ from tools.localization.imaging import Imaging, ImagingRange, farthest
 from tools.localization.localizer import Localizer
 from tools.localization.looks import Seen, see
 from tools.localization.manifest import FORMAT, LocalizerSettings, Manifest
-from tools.localization.moving import UNMOVED, offsets_of
+from tools.localization.moving import UNMOVED, Offset, offsets_of, still
 from tools.localization.normal import Normal
 from tools.localization.odd_parts import odd_parts
 from tools.localization.prompted import Prompted
@@ -35,11 +35,18 @@ MOST_BYTES = 2**30
 _MOST_KEPT = 2**32
 """Bytes of what is seen of pictures that are held out in turn, which is kept until all of them are judged."""
 
+_GLANCED_AT = 32
+"""Pictures by which it is told whether they show a still scene, at most."""
+
 _MOST_PICTURES = 500
 """Of which a template is made: what they show at each place is what any number of them would."""
 
 _COMPARED = "compared with the references place by place, since"
 _NOT_COMPARED = "not compared with the references place by place, since"
+_MOVED = (
+    "half of the references learned as if put down a little elsewhere, since they lie alike to the pixel, as pictures of one "
+    "part that nobody moves: those do not tell how others look"
+)
 
 T = TypeVar("T")
 
@@ -58,9 +65,17 @@ class Part(NamedTuple):
 
 
 def see_references(backbone: Backbone, parts: Sequence[Part], areas: Sequence[int]) -> Iterator[Seen]:
-    """At each of the `areas`, some as if they had been put down once more: what memories are chosen from."""
-    for part, offset in zip(parts, offsets_of([part.sha256 for part in parts]), strict=True):
+    """At each of the `areas`; some of a still scene as if they had been put down once more. What memories are chosen from."""
+    for part, offset in zip(parts, _offsets(parts), strict=True):
         yield see(backbone, part.pixels(), areas, offset=offset)
+
+
+def _offsets(parts: Sequence[Part]) -> list[Offset]:
+    """By which each is moved; where they show no still scene, they tell by themselves how parts come to lie."""
+    offsets = offsets_of(part.sha256 for part in parts)
+    if set(offsets.values()) == {UNMOVED} or not still(part.pixels() for part in _some(parts, _GLANCED_AT)):
+        return [UNMOVED] * len(parts)
+    return [offsets[part.sha256] for part in parts]
 
 
 def fit_localizer(
@@ -74,8 +89,8 @@ def fit_localizer(
     With `calibration_parts`, scores are calibrated on those (split conformal), on which nothing else hangs but the unit of
     the maps and what pictures usually look like. Without, each memory part is scored by a memory of the other folds, and
     new parts by the memory of all: after cross-conformal prediction (Vovk 2015), whose promise it keeps approximately.
-    Pictures of one part are held out together. What is judged is seen as it is; memories hold some of it as if it had been
-    put down once more.
+    Pictures of one part are held out together. Of a still scene memories hold some pictures as if they had been put down
+    once more; what is judged is seen as it is.
     """
     settings = settings or LocalizerSettings()
     if not memory_parts:
@@ -97,7 +112,7 @@ def fit_localizer(
     if backbone.precision != precision:  # It went from a GPU to the CPU in between, for good.
         return fit_localizer(memory_parts, calibration_parts, settings, progress)
     scale = _scale(judged)
-    embeddings = torch.stack([seen.embedding for seen in learned]).numpy()
+    embeddings = torch.stack([seen.embedding for seen in (learned if calibration_parts else whole)]).numpy()
     shown_apart = shown_parts(calibration_parts)
     imaging = _imaging(learned, judged if calibration_parts else [], embeddings, shown, shown_apart)
     scheme: Scheme = "split" if calibration_parts else "cross"
@@ -113,7 +128,7 @@ def fit_localizer(
         Manifest(
             format=FORMAT,
             settings=settings,
-            appearance=_explained(appearance, told.alignment),
+            appearance=_explained(appearance, told.alignment, learned),
             aligned=told.alignment.aligned,
             backbone_sha256=backbone.weights_sha256,
             precision=precision,
@@ -183,8 +198,10 @@ def as_aligned(known: Normal, found: Alignment) -> Normal:
     return known._replace(template=template)
 
 
-def _explained(appearance: Appearance, found: Alignment) -> Appearance:
+def _explained(appearance: Appearance, found: Alignment, learned: Sequence[Seen]) -> Appearance:
     reason = f"{appearance.reason}; {_COMPARED if found.aligned else _NOT_COMPARED} {found.reason}"
+    if any(seen.offset != UNMOVED for seen in learned):
+        reason += f"; {_MOVED}"
     return appearance.model_copy(update={"reason": reason})
 
 
@@ -268,37 +285,30 @@ def _see_all(
     `thin` bounds what many parts take: of each as many patches are kept, by chance, as there is room for, and only some
     of the parts can be judged.
     """
-    count = len(parts)
+    count, offsets = len(parts), _offsets(parts)
     to_judge, to_compare = (set(_some(range(count), most)) for most in (_SCALED_BY if thin else count, _MOST_PICTURES))
     generator = torch.Generator().manual_seed(0)
     learned, whole = [], []
-    for number, seen in enumerate(see_references(backbone, parts, appearance.areas)):
+    for number, (part, offset) in enumerate(zip(parts, offsets, strict=True)):
         progress("reading references", number, count)
+        seen = see(backbone, part.pixels(), appearance.areas, offset=offset)
         if thin:
             learned.append(seen.thinned(MOST_BYTES // count, generator, grey=number in to_compare))
         else:
-            _require_room(seen, count)
+            _require_room(seen.size, count, also=count - offsets.count(UNMOVED))
             learned.append(seen)
         if number in to_judge:
-            whole.append(_unmoved(backbone, parts[number], seen, appearance))
+            whole.append(seen if offset == UNMOVED else see(backbone, part.pixels(), appearance.areas))
     progress("reading references", count, count)
     return learned, whole
 
 
-def _unmoved(backbone: Backbone, part: Part, seen: Seen, appearance: Appearance) -> Seen:
-    """As a part of the memory lay: parts that are judged are not moved either."""
-    if seen.offset == UNMOVED:
-        return seen
-    return see(backbone, part.pixels(), appearance.areas)._replace(grey=seen.grey)
-
-
-def _require_room(seen: Seen, count: int) -> None:
-    """For so many pictures to be held out in turn, of which every second one is kept moved as well."""
-    size = seen.size + seen.size // 2
-    if size * count > _MOST_KEPT:
+def _require_room(size: int, count: int, also: int) -> None:
+    """For so many pictures of so many bytes to be held out in turn, some of which are `also` kept as they lie."""
+    if size * (count + also) > _MOST_KEPT:
         raise FittedPartError(
             f"{count} pictures are more than can be held out in turn, since {size / 1e6:.1f} MB are kept of each; give "
-            f"{_MOST_KEPT // size} or fewer, or pictures of other parts to calibrate on"
+            f"{_MOST_KEPT * count // (count + also) // size} or fewer, or pictures of other parts to calibrate on"
         )
 
 
