@@ -28,6 +28,14 @@ def bench(
     looks: Annotated[
         str, typer.Option(help="Sides of the inputs, coarse first, with commas; chosen where empty.")
     ] = "",
+    aligned: Annotated[
+        bool | None,
+        typer.Option(
+            "--aligned/--not-aligned",
+            help="Compare pictures with the references place by place, or not; chosen by default.",
+            show_default=False,
+        ),
+    ] = None,
     part_name: Annotated[
         str,
         typer.Option(help="What in a file's name says which part it shows, such as '*_ND_{part}_*'; as by `enroll`."),
@@ -62,9 +70,10 @@ def bench(
 
     wanted, rivals = ([name for name in given.split(",") if name] for given in (sets, peers))
     if others := benchmarks_of(source, wanted):
-        if shots or ablate or weights or looks or part_name or prompts != "shipped" or backbone != DEFAULT_BACKBONE:
+        given = (shots, ablate, weights, looks, aligned is not None, part_name)
+        if any(given) or prompts != "shipped" or backbone != DEFAULT_BACKBONE:
             raise RequestError(
-                "--shots, --ablate, --backbone, --weights, --looks, --part-name and --prompts are for pictures"
+                "--shots, --ablate, --backbone, --weights, --looks, --aligned, --part-name and --prompts are for pictures"
             )
         _bench_others(others, rivals, seed, as_json=as_json)
         return
@@ -73,6 +82,7 @@ def bench(
         weights=weights,
         prompts=prompts,
         areas=parse_looks(looks),
+        aligned=aligned,
         seed=seed,
         part_name=parse_part_name(part_name),
     )
@@ -81,6 +91,8 @@ def bench(
             raise RequestError("--part-name goes without --ablate and --shots, which calibrate nothing")
         if ablate and (shots or rivals or prompts != "shipped"):
             raise RequestError("--ablate goes without --shots, --peers and --prompts; it brings its own prompts")
+        if ablate and aligned is not None:
+            raise RequestError("--ablate goes without --aligned; it compares both")
         if ablate:
             result = run_ablation(source, wanted, settings, progress)
         elif shots:

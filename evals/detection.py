@@ -65,6 +65,7 @@ def protocol(settings: LocalizerSettings, peers: Sequence[str]) -> dict[str, Any
         "peers_input_area": PEER_AREA if peers else None,
         "prompts": settings.prompts,
         "memory_patches": settings.memory_size,
+        "aligned": settings.aligned,
         "part_name": settings.part_name,
         "seed": settings.seed,
         "scored_at": f"native size, at most {SCORED_AREA} pixels, aspect kept; masks nearest",

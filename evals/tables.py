@@ -140,18 +140,24 @@ def protocol_line(result: dict[str, Any]) -> str:
             f"prompts learned on {protocol['pictures']} pictures of each set; macro over {len(result['variants'][0]['sets'])} "
             f"sets; scored at {protocol['scored_at']}; AUPRO {protocol['aupro']}."
         )
-    areas, memory = _areas(result), f"{protocol['memory_patches']} memory patches, prompts {protocol['prompts']}"
+    areas = f"{_areas(result)} input pixels{_placed(protocol)}"
+    memory = f"{protocol['memory_patches']} memory patches, prompts {protocol['prompts']}"
     if "shots" in protocol:
         return (
-            f"Protocol: {protocol['backbone']}, {areas} input pixels, {memory}; references {protocol['references']}; "
+            f"Protocol: {protocol['backbone']}, {areas}, {memory}; references {protocol['references']}; "
             f"mean ± {protocol['spread']}; {_left_out(result)}all test pictures, scored at {protocol['scored_at']}."
         )
     return (
-        f"Protocol: {protocol['backbone']}, {areas} input pixels, {memory}, seed {protocol['seed']}; "
+        f"Protocol: {protocol['backbone']}, {areas}, {memory}, seed {protocol['seed']}; "
         f"scored at {protocol['scored_at']}; AUPRO {protocol['aupro']}; {_left_out(result)}{_named(protocol)}"
         f"false alarm and miss at alpha {protocol['alphas'][0]:g}; "
         f"time without decoding, but enrolment with it, {protocol['threads']} threads on {protocol['cores']} cores."
     )
+
+
+def _placed(protocol: dict[str, Any]) -> str:
+    aligned = protocol["aligned"]
+    return "" if aligned is None else f", all {'' if aligned else 'not '}compared place by place"
 
 
 def _named(protocol: dict[str, Any]) -> str:

@@ -71,6 +71,7 @@ def test_templates_are_used_where_pictures_bring_their_own(folder: Path, tmp_pat
     # The template is the same plate without its scratch, so nothing else differs.
     assert found["pixel_ap"] > found["pixel_ap_without"] + 0.03
     assert template_table(result, markdown=True).row_count == 1
+    assert "all not compared place by place" in protocol_line(result)
 
 
 def test_a_set_without_templates_says_so_and_every_part_has_a_verdict(folder: Path) -> None:
@@ -192,6 +193,7 @@ def test_parts_are_told_by_the_names_of_files_and_both_are_counted(named: Path) 
     plain = run_benchmark(str(named.parent), [], settings.model_copy(update={"part_name": None}), silent)
     assert plain["sets"][0]["calibration_parts"] == 8
     assert "file names" not in protocol_line(plain)
+    assert "place by place" not in protocol_line(plain)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""`anomalyst bench` on folders of other modalities than pictures."""
+"""`anomalyst bench` at the command line: folders of other modalities than pictures, and what options ask for."""
 
 import json
 from pathlib import Path
@@ -9,6 +9,7 @@ from PIL import Image
 
 from agent.cli import main
 from agent.simulated.flanges import DENT_AT, write_flange
+from knowledge import RequestError
 
 
 @pytest.fixture
@@ -51,6 +52,7 @@ def test_height_maps_are_judged_beside_a_peer(flanges, named, monkeypatch, capsy
     [
         (["--shots", "1"], "are for pictures"),
         (["--looks", "224"], "are for pictures"),
+        (["--not-aligned"], "are for pictures"),
         (["--sets", "typo"], "there is no set 'typo'; known are flange"),
         (["--peers", "patchcore"], "there is no peer 'patchcore' here; known are fpfh"),
     ],
@@ -58,3 +60,21 @@ def test_height_maps_are_judged_beside_a_peer(flanges, named, monkeypatch, capsy
 def test_what_makes_no_sense_here_is_refused_before_any_work(flanges, options, sentence, monkeypatch, capsys) -> None:
     assert run(monkeypatch, str(flanges / "depth"), *options) == 3
     assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("options", "aligned"), [([], None), (["--aligned"], True), (["--not-aligned"], False)])
+def test_comparing_place_by_place_is_chosen_unless_it_is_said(options, aligned, monkeypatch, tmp_path) -> None:
+    asked = []
+
+    def benchmark(source, sets, settings, *others):
+        asked.append(settings.aligned)
+        raise RequestError("enough")
+
+    monkeypatch.setattr("evals.benchmark.run_benchmark", benchmark)
+    assert run(monkeypatch, str(tmp_path), *options) == 3
+    assert asked == [aligned]
+
+
+def test_an_ablation_compares_both_by_itself(monkeypatch, tmp_path, capsys) -> None:
+    assert run(monkeypatch, str(tmp_path), "--ablate", "--aligned") == 3
+    assert "it compares both" in capsys.readouterr().err
